@@ -1,0 +1,1 @@
+//! What fills the store: sources, decoding, correlation.

@@ -1,0 +1,1 @@
+//! A small event-driven shop, and the embedded broker it runs on.

@@ -1,0 +1,2 @@
+//! The `sillage` program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What Sillage remembers, and the questions it answers.

@@ -1,0 +1,1 @@
+//! What shows the store: pages, JSON API, live, access.
