@@ -1,1 +1,41 @@
 //! What Sillage remembers, and the questions it answers.
+//!
+//! An [`Entry`] is anything that is kept: a [`Record`] with its event, a [`Span`], a [`Log`].
+//! A [`Store`] keeps entries durably and finds them again by [`Knot`], by [`Query`] and by arrival.
+//! A [`Flow`](flow::Flow) is everything that hangs together with one cause: computed when asked for, never stored.
+//!
+//! This crate knows neither brokers nor HTTP nor HTML.
+
+// What is kept.
+pub mod board; // what the collector reports of itself, for the pages: in memory only
+pub mod checkpoint; // how far each partition has been kept
+pub mod entry; // a record, a span or a log
+pub mod id; // trace and span ids
+pub mod knot; // typed terms by which entries hang together
+pub mod log; // a log line
+pub mod position; // where a record is: source, channel, place
+pub mod record; // one message as the broker holds it, with its event
+pub mod span; // a span, with what it says of messaging
+pub mod time; // nanoseconds since the epoch
+pub mod value; // an OpenTelemetry value
+
+// How it is kept and found.
+pub mod engine; // the `Store` trait
+pub mod query; // what can be asked for
+
+// What is computed from it.
+pub mod flow; // everything that hangs together with one cause
+
+pub use board::Board;
+pub use checkpoint::Checkpoint;
+pub use engine::{Store, StoreError};
+pub use entry::Entry;
+pub use id::{SpanId, TraceId};
+pub use knot::Knot;
+pub use log::Log;
+pub use position::{Channel, Place, Position, SourceName};
+pub use query::Query;
+pub use record::Record;
+pub use span::Span;
+pub use time::Timestamp;
+pub use value::Value;

@@ -1,0 +1,105 @@
+//! The notice board: what the collector reports of itself, and pages and `/readyz` read. In memory only; nothing here must outlive the process.
+
+use std::collections::BTreeMap;
+
+use parking_lot::RwLock;
+
+use crate::position::SourceName;
+use crate::time::Timestamp;
+
+/// What the collector reports of itself.
+#[derive(Debug, Default)]
+pub struct Board {
+    sources: RwLock<BTreeMap<SourceName, SourceStatus>>,
+    refused: RwLock<BTreeMap<String, u64>>,
+}
+
+/// How one source fares.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SourceStatus {
+    /// Its name in the configuration.
+    pub name: SourceName,
+    /// Its type: `kafka`, `nats`, `otlp`.
+    pub kind: String,
+    /// Where it listens or connects to, for people to read.
+    pub address: String,
+    /// How it fares.
+    pub state: SourceState,
+    /// What is wrong, and what to do about it; `None` when nothing is.
+    pub error: Option<String>,
+    /// Since when it is in this state.
+    pub since: Timestamp,
+    /// How far behind the broker's end our reading is, in milliseconds; `None` where that can't be said.
+    pub behind_ms: Option<u64>,
+    /// Entries received since the start.
+    pub received: u64,
+    /// The channels that are watched.
+    pub channels: Vec<ChannelStatus>,
+    /// What this broker can't tell, in sentences for people, such as "groups can't be listed".
+    pub unseen: Vec<String>,
+}
+
+/// One watched channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChannelStatus {
+    /// The topic, queue, subject or stream.
+    pub channel: String,
+    /// How many partitions it has; 1 where the broker has none.
+    pub partitions: u32,
+    /// How many records the broker holds, by first and end offsets; `None` where that can't be said.
+    pub records: Option<u64>,
+}
+
+/// How a source fares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SourceState {
+    /// It has not answered yet.
+    Starting,
+    /// It works.
+    Up,
+    /// It doesn't, and is tried again.
+    Down,
+    /// It was only tried because nothing was configured, and isn't there: no reason for alarm.
+    Absent,
+}
+
+impl SourceState {
+    /// Its name in the JSON API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SourceState::Starting => "starting",
+            SourceState::Up => "up",
+            SourceState::Down => "down",
+            SourceState::Absent => "absent",
+        }
+    }
+}
+
+impl Board {
+    /// Puts up how a source fares, in place of what stood there.
+    pub fn post(&self, status: SourceStatus) {
+        self.sources.write().insert(status.name.clone(), status);
+    }
+
+    /// Changes what stands there of a source; does nothing where nothing does.
+    pub fn amend(&self, name: &SourceName, change: impl FnOnce(&mut SourceStatus)) {
+        if let Some(status) = self.sources.write().get_mut(name) {
+            change(status);
+        }
+    }
+
+    /// All sources, by name.
+    pub fn sources(&self) -> Vec<SourceStatus> {
+        self.sources.read().values().cloned().collect()
+    }
+
+    /// Counts something that was refused or dropped, by reason: nothing is ever refused silently.
+    pub fn count_refused(&self, reason: &str, many: u64) {
+        *self.refused.write().entry(reason.to_owned()).or_default() += many;
+    }
+
+    /// What was refused since the start, by reason.
+    pub fn refused(&self) -> BTreeMap<String, u64> {
+        self.refused.read().clone()
+    }
+}
