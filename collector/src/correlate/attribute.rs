@@ -1,0 +1,1 @@
+//! What each attribute of a span or log means, under current and old names.

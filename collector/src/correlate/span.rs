@@ -1,0 +1,1 @@
+//! What a span says of messaging.
