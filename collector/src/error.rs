@@ -1,33 +1,48 @@
-//! Why the collector could not start, or could not go on.
+//! Why something could not be collected.
 
-use std::net::SocketAddr;
+use std::io;
 
-/// Why the collector could not do what it was asked.
+use store::StoreError;
+
+/// Why something could not be collected. Each variant is something else to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectorError {
-    /// An address could not be listened on.
-    #[error("can't listen for OTLP on {address}: {advice}")]
+    /// The configuration asks for something that can't be: correct it. The text says what, and what was meant.
+    #[error("{0}")]
+    Config(String),
+    /// This build lacks what a source needs: build it with the named feature, or use another source.
+    #[error("a source of type `{kind}` can't run here: {reason}")]
+    Unavailable {
+        /// The source's type.
+        kind: &'static str,
+        /// What is missing, and what to do.
+        reason: String,
+    },
+    /// A broker doesn't answer or refuses us. It is tried again.
+    #[error("{reason}")]
+    Broker {
+        /// What is wrong, in a sentence, with what to do about it.
+        reason: String,
+    },
+    /// An address can't be listened on: taken, or not ours.
+    #[error("can't listen on {address}")]
     Listen {
-        /// The address, as configured.
-        address: SocketAddr,
-        /// What probably holds it, and what to do.
-        advice: String,
+        /// The address.
+        address: String,
         /// What the operating system said.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// An address that others can reach, and nothing that tells friend from foe.
-    #[error(
-        "`[otlp] {key}` listens on {address}, which other machines can reach: add an `[[access]]` with a secret, \
-         listen on 127.0.0.1, or set `allow_unauthenticated = true` in `[otlp]`"
-    )]
-    Unprotected {
-        /// The configuration key: `grpc` or `http`.
-        key: &'static str,
-        /// The address, as configured.
-        address: SocketAddr,
+    /// The store failed; see its own error for whether to try again.
+    #[error("the store could not keep what was collected")]
+    Store(#[from] StoreError),
+    /// The operating system refused a thread, a file or a socket.
+    #[error("can't {what}")]
+    System {
+        /// What was tried, such as "start a thread".
+        what: &'static str,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
     },
-    /// An endpoint to forward to that can't be used.
-    #[error("`[otlp] forward` is no endpoint: {0}")]
-    Forward(String),
 }

@@ -1,12 +1,15 @@
 //! What fills the store: sources, decoding, correlation.
+//!
+//! ```text
+//! broker --Source--> Raw --decode--> body --correlate--> Entry --> Store::append
+//! OTLP ------------> Span, Log -------------correlate--> Entry --> Store::append
+//! ```
+//!
+//! This crate knows neither HTML nor how the store keeps what it is given.
 
-// What comes in.
-pub mod otlp; // spans and logs, as OpenTelemetry's SDKs and collectors send them
-
-// What it hangs together with.
-pub mod correlate; // ids and coordinates under the names that each convention gives them
-
-// What goes wrong.
-pub mod error; // why the collector could not start, or could not go on
+pub mod correlate; // what a record or span says of events, traces and failures
+pub mod decode; // what a body is
+pub mod error; // why something could not be collected
+pub mod source; // brokers: one file each
 
 pub use error::CollectorError;
