@@ -7,9 +7,17 @@
 //!
 //! This crate knows neither HTML nor how the store keeps what it is given.
 
-pub mod correlate; // what a record or span says of events, traces and failures
-pub mod decode; // what a body is
-pub mod error; // why something could not be collected
+// What comes in.
+pub mod otlp; // spans and logs, as OpenTelemetry's SDKs and collectors send them
 pub mod source; // brokers: one file each
+
+// What it says.
+pub mod decode; // what a body is
+
+// What it hangs together with.
+pub mod correlate; // ids and coordinates under the names that each convention gives them
+
+// What goes wrong.
+pub mod error; // why something could not be collected
 
 pub use error::CollectorError;
