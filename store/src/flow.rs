@@ -1,12 +1,118 @@
 //! Everything that hangs together with one cause.
 //!
 //! A flow is computed when asked for, never stored: late spans, retries and restarts need no repair.
+//!
+//! ```text
+//! start -> walk: ask the store for what is tied to what we have, until nothing new comes or a limit is reached
+//!            each trace that is reached: which of its entries are ours? (the guard against batches)
+//!       -> deliveries -> outcome, time budget, findings
+//! ```
 
-use crate::engine::Held;
+use crate::engine::{Held, Store, StoreError};
+use crate::entry::Entry;
 use crate::id::TraceId;
 use crate::knot::Knot;
-use crate::position::Position;
+use crate::position::{Channel, Place, Position, SourceName};
+use crate::record::Record;
+use crate::span::Span;
 use crate::time::Timestamp;
+
+mod budget; // where the time went
+mod delivery; // each event and each consumer
+mod finding; // what is wrong and can be proved
+mod ours; // what is known to belong to the flow
+mod outcome; // what came of it
+mod owner; // which record a span means by a position
+mod trace; // which entries of a trace belong to the flow
+mod walk; // from one entry to all that hang together with it
+
+/// What a flow is asked by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// A trace id.
+    Trace(TraceId),
+    /// An event id.
+    Event(String),
+    /// A record's place; of several incarnations the latest.
+    Record {
+        /// Which broker.
+        source: SourceName,
+        /// Which topic, queue, subject or stream.
+        channel: Channel,
+        /// Where in it.
+        place: Place,
+    },
+}
+
+/// Everything that hangs together with what is asked for; `None` when the store knows nothing of it.
+pub async fn assemble(store: &dyn Store, start: Start, now: Timestamp) -> Result<Option<Flow>, StoreError> {
+    let Some(gathered) = walk::gather(store, start).await? else {
+        return Ok(None);
+    };
+    let mut flow = Flow { cut: gathered.cut, neighbours: gathered.neighbours, ..Flow::default() };
+    for joined in gathered.entries {
+        match &*joined.held.entry {
+            Entry::Record(_) => flow.records.push(joined),
+            Entry::Span(_) => flow.spans.push(joined),
+            Entry::Log(_) => flow.logs.push(joined),
+        }
+    }
+    for entries in [&mut flow.records, &mut flow.spans, &mut flow.logs] {
+        entries.sort_by_key(|joined| (joined.held.entry.time(), joined.held.sequence));
+    }
+    flow.trace_ids = traces_by_time(&flow);
+    (flow.started_at, flow.ended_at) = extent(&flow);
+    flow.deliveries = delivery::deliveries(&flow);
+    flow.retries = flow.deliveries.iter().map(|delivery| delivery.attempts.saturating_sub(1)).sum();
+    flow.dead_letters = outcome::dead_letters(&flow);
+    flow.outcome = outcome::outcome(&flow);
+    flow.budget = budget::budget(&flow);
+    flow.findings = finding::findings(&flow, now);
+    Ok(Some(flow))
+}
+
+impl Flow {
+    /// All of its entries: records, then spans, then logs.
+    pub fn entries(&self) -> impl Iterator<Item = &Joined> {
+        self.records.iter().chain(&self.spans).chain(&self.logs)
+    }
+
+    /// Its records.
+    pub fn each_record(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter().filter_map(|joined| joined.held.entry.as_record())
+    }
+
+    /// Its spans.
+    pub fn each_span(&self) -> impl Iterator<Item = &Span> {
+        self.spans.iter().filter_map(|joined| joined.held.entry.as_span())
+    }
+
+    /// From its earliest to its latest time, in nanoseconds.
+    pub fn duration_nanos(&self) -> u64 {
+        u64::try_from(self.ended_at.nanos_since(self.started_at)).unwrap_or(0)
+    }
+}
+
+fn traces_by_time(flow: &Flow) -> Vec<TraceId> {
+    let mut dated: Vec<(Timestamp, TraceId)> =
+        flow.entries().filter_map(|joined| Some((joined.held.entry.time(), joined.held.entry.trace_id()?))).collect();
+    dated.sort();
+    let mut seen = std::collections::HashSet::new();
+    dated.into_iter().map(|(_, trace_id)| trace_id).filter(|trace_id| seen.insert(*trace_id)).collect()
+}
+
+fn extent(flow: &Flow) -> (Timestamp, Timestamp) {
+    let started_at = flow.entries().map(|joined| joined.held.entry.time()).min().unwrap_or_default();
+    let ended_at = flow
+        .entries()
+        .map(|joined| match &*joined.held.entry {
+            Entry::Span(span) => span.ended_at.max(span.started_at),
+            Entry::Record(_) | Entry::Log(_) => joined.held.entry.time(),
+        })
+        .max()
+        .unwrap_or_default();
+    (started_at, ended_at)
+}
 
 /// Everything that hangs together with one cause.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +163,19 @@ pub enum JoinedBy {
     Asked,
     /// A knot that it shares with an entry which was there already.
     Knot(Knot),
+    /// A record's key, within a batch that has no finer tie.
+    Key(String),
+}
+
+impl std::fmt::Display for JoinedBy {
+    /// As people read it, and as the JSON API's `joinedBy`: `position order.placed 3@48213`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            JoinedBy::Asked => f.write_str("asked for"),
+            JoinedBy::Knot(knot) => write!(f, "{knot}"),
+            JoinedBy::Key(key) => write!(f, "key {key}"),
+        }
+    }
 }
 
 /// What came of a flow.

@@ -1,0 +1,578 @@
+//! From one entry to all that hang together with it.
+//!
+//! Effects are followed forward (record to consumers) and causes backward, never from an effect to another of its causes.
+//! The walk is bounded; a cut is said, not hidden.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::ours::{Ours, Relation};
+use super::trace::{Trace, membership};
+use super::{Joined, JoinedBy, Neighbours, Start, owner};
+use crate::engine::{Held, Sequence, Store, StoreError};
+use crate::entry::Entry;
+use crate::id::{SpanId, TraceId};
+use crate::knot::{Knot, Tie};
+use crate::position::Place;
+use crate::record::{CauseKind, Record};
+
+/// The most entries of one flow: what a page can still show, and a bound on memory. Beyond it the flow is cut, and says so.
+pub const ENTRIES_MAX: usize = 5_000;
+
+/// The most steps of a walk: a saga of 32 hops is beyond what people build, a cycle ends here.
+const STEPS_MAX: usize = 32;
+
+/// The most knots that one question to the store may name.
+const KNOTS_PER_QUESTION: usize = 1_000;
+
+/// An event id or cause shared by more entries than this identifies nothing (a constant, a tenant), and doesn't join.
+const SHARED_MAX: usize = 200;
+
+/// A span with more links than this is a batch whose causes aren't followed one by one, unless a key ties one to the flow.
+const CAUSES_FOLLOWED_MAX: usize = 8;
+
+/// The most links followed backward in one flow: a trace that works through a day's messages one by one has thousands.
+const CAUSE_TRACES_MAX: usize = 64;
+
+/// An id shorter than this (`17`, `ord-1`) is likely to be used by others too: it joins only within one event type.
+const WEAK_ID_BYTES: usize = 8;
+
+/// What a walk brought together.
+pub(super) struct Gathered {
+    pub entries: Vec<Joined>,
+    pub neighbours: Vec<Neighbours>,
+    pub cut: Option<String>,
+}
+
+/// Everything that hangs together with `start`; `None` when nothing is known of it.
+pub(super) async fn gather(store: &dyn Store, start: Start) -> Result<Option<Gathered>, StoreError> {
+    let mut walk = Walk::new(store);
+    walk.begin(start).await?;
+    if walk.joined.is_empty() {
+        return Ok(None);
+    }
+    for _ in 0..STEPS_MAX {
+        if walk.fresh.is_empty() {
+            return Ok(Some(walk.finish()));
+        }
+        walk.step().await?;
+    }
+    walk.cut.get_or_insert_with(|| format!("the flow goes on after {STEPS_MAX} steps; only these are shown"));
+    Ok(Some(walk.finish()))
+}
+
+struct Walk<'a> {
+    store: &'a dyn Store,
+    joined: BTreeMap<Sequence, Joined>,
+    /// Joined since the last step, and not asked about yet.
+    fresh: Vec<Sequence>,
+    traces: HashMap<TraceId, Trace>,
+    /// Asked forward already.
+    asked: HashSet<(Tie, Knot)>,
+    /// What ties a span that its trace has yet to let in.
+    ties: HashMap<Sequence, Knot>,
+    ours: Ours,
+    /// Entries whose causes are followed: what the question named, and what caused that.
+    causes: HashSet<Sequence>,
+    /// How many links were followed backward.
+    cause_traces: usize,
+    neighbours: Vec<Neighbours>,
+    cut: Option<String>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(store: &'a dyn Store) -> Walk<'a> {
+        Walk {
+            store,
+            joined: BTreeMap::new(),
+            fresh: Vec::new(),
+            traces: HashMap::new(),
+            asked: HashSet::new(),
+            ties: HashMap::new(),
+            ours: Ours::default(),
+            causes: HashSet::new(),
+            cause_traces: 0,
+            neighbours: Vec::new(),
+            cut: None,
+        }
+    }
+
+    /// Finds what the question names.
+    async fn begin(&mut self, start: Start) -> Result<(), StoreError> {
+        match start {
+            Start::Trace(trace_id) => {
+                self.load(trace_id, true).await?;
+                self.admit();
+                let named: Vec<Sequence> = self.joined.keys().copied().collect();
+                self.causes.extend(named);
+                if self.joined.is_empty() {
+                    // Nothing is in that trace; perhaps a record's body names it as where it all started.
+                    for held in self.ask(vec![(Tie::Refers, Knot::Trace(trace_id))], SHARED_MAX).await? {
+                        if matches!(&*held.entry, Entry::Record(_)) {
+                            self.join_as_start(held).await?;
+                        }
+                    }
+                }
+            }
+            Start::Event(event_id) => {
+                let mut named = self.ask(vec![(Tie::Is, Knot::Event(event_id.clone()))], SHARED_MAX).await?;
+                if named.is_empty() {
+                    named = self.ask(vec![(Tie::Refers, Knot::Event(event_id))], SHARED_MAX).await?;
+                    named.truncate(1);
+                } else {
+                    keep_one_kind_of_event(&mut named);
+                }
+                for held in named {
+                    self.join_as_start(held).await?;
+                }
+            }
+            Start::Record { source, channel, place } => {
+                let knot = Knot::Position(channel, place);
+                let mut named = self.ask(vec![(Tie::Is, knot)], SHARED_MAX).await?;
+                named.retain(|held| held.entry.as_record().is_some_and(|record| record.position.source == source));
+                let latest = named
+                    .into_iter()
+                    .max_by_key(|held| held.entry.as_record().map(|record| record.position.incarnation));
+                if let Some(held) = latest {
+                    self.join_as_start(held).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn join_as_start(&mut self, held: Held) -> Result<(), StoreError> {
+        let sequence = held.sequence;
+        let entry = held.entry.clone();
+        self.causes.insert(sequence);
+        self.join(held, JoinedBy::Asked);
+        self.reach(&entry, true).await
+    }
+
+    /// Asks about everything that joined since the last step, and takes in what belongs.
+    async fn step(&mut self) -> Result<(), StoreError> {
+        let fresh = std::mem::take(&mut self.fresh);
+        let entries: Vec<(Sequence, Held)> =
+            fresh.iter().filter_map(|sequence| Some((*sequence, self.joined.get(sequence)?.held.clone()))).collect();
+        for (sequence, held) in &entries {
+            if self.causes.contains(sequence) {
+                self.follow_causes(held).await?;
+            }
+            if let Entry::Record(record) = &*held.entry {
+                self.follow_origin(record).await?;
+                self.follow_shared_causes(record).await?;
+            }
+        }
+        self.follow_effects(&entries).await?;
+        self.admit();
+        Ok(())
+    }
+
+    /// Forward: whoever refers to what we have.
+    async fn follow_effects(&mut self, entries: &[(Sequence, Held)]) -> Result<(), StoreError> {
+        let mut knots = Vec::new();
+        for (_, held) in entries {
+            for (tie, knot) in held.entry.knots() {
+                match (tie, &knot) {
+                    (Tie::Is, Knot::Event(id)) => {
+                        knots.push((Tie::Is, knot.clone()));
+                        knots.push((Tie::Refers, Knot::Cause(id.clone())));
+                        knots.push((Tie::Refers, knot));
+                    }
+                    (Tie::Is, Knot::Span(..) | Knot::Position(..)) => knots.push((Tie::Refers, knot)),
+                    // A record's creation context: consumers link to it, whether that span was sent to us or not.
+                    (Tie::Refers, Knot::Span(..)) if matches!(&*held.entry, Entry::Record(_)) => {
+                        knots.push((tie, knot));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        // What was asked forward before is not asked again.
+        knots.retain(|tied| self.asked.insert(tied.clone()));
+        let (ids, others): (Vec<_>, Vec<_>) =
+            knots.into_iter().partition(|(_, knot)| matches!(knot, Knot::Event(_) | Knot::Cause(_)));
+        for chunk in others.chunks(KNOTS_PER_QUESTION) {
+            let found = self.ask(chunk.to_vec(), ENTRIES_MAX).await?;
+            self.take_effects(found, chunk).await?;
+        }
+        for knot in ids {
+            let found = self.ask(vec![knot.clone()], SHARED_MAX + 1).await?;
+            if found.len() <= SHARED_MAX {
+                self.take_effects(found, &[knot]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_effects(&mut self, found: Vec<Held>, asked: &[(Tie, Knot)]) -> Result<(), StoreError> {
+        let asked: HashSet<&(Tie, Knot)> = asked.iter().collect();
+        for held in found {
+            if self.joined.contains_key(&held.sequence) {
+                continue;
+            }
+            let Some(knot) = self.true_tie(&held.entry, &asked).await? else {
+                continue;
+            };
+            let entry = held.entry.clone();
+            // A span is let in by its trace, which knows about batches; records and logs that name us are ours.
+            if matches!(&*entry, Entry::Span(_)) {
+                self.ties.insert(held.sequence, knot);
+            } else {
+                self.join(held, JoinedBy::Knot(knot));
+            }
+            self.reach(&entry, false).await?;
+        }
+        Ok(())
+    }
+
+    /// The knot by which the entry really is tied to the flow: a position must mean our record, a weak id our type of event.
+    async fn true_tie(&mut self, entry: &Entry, asked: &HashSet<&(Tie, Knot)>) -> Result<Option<Knot>, StoreError> {
+        for tied in entry.knots() {
+            if !asked.contains(&tied) {
+                continue;
+            }
+            let (tie, knot) = &tied;
+            let holds = match knot {
+                Knot::Position(channel, place) => self.means_ours(entry, channel.as_str(), place).await?,
+                Knot::Event(id) if *tie == Tie::Is || id.len() < WEAK_ID_BYTES => self.is_same_event(entry, id),
+                Knot::Cause(id) => id.len() >= WEAK_ID_BYTES,
+                Knot::Event(_) | Knot::Trace(_) | Knot::Span(..) => true,
+            };
+            if holds {
+                return Ok(Some(tied.1));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether an entry that names a position means a record of ours, and not one of another source or incarnation.
+    async fn means_ours(&mut self, entry: &Entry, channel: &str, place: &Place) -> Result<bool, StoreError> {
+        let knot = Knot::Position(channel.into(), place.clone());
+        let held = self.store.related(&[(Tie::Is, knot)], SHARED_MAX).await?.entries;
+        let candidates: Vec<&Record> = held.iter().filter_map(|held| held.entry.as_record()).collect();
+        let meant = match entry {
+            Entry::Span(span) => owner::of_span(span, &candidates),
+            Entry::Record(copy) => owner::of_copy(copy, &channel.into(), place, &candidates),
+            Entry::Log(_) => None,
+        };
+        let sequence = meant.and_then(|meant| {
+            held.iter().find(|held| held.entry.as_record().is_some_and(|record| std::ptr::eq(record, meant)))
+        });
+        Ok(sequence.is_some_and(|held| self.joined.contains_key(&held.sequence)))
+    }
+
+    /// Whether an entry with this event id speaks of the same event as a record of ours.
+    fn is_same_event(&self, entry: &Entry, id: &str) -> bool {
+        let Entry::Record(other) = entry else {
+            return id.len() >= WEAK_ID_BYTES;
+        };
+        self.joined.values().filter_map(|joined| joined.held.entry.as_record()).any(|ours| {
+            ours.event.id.as_deref() == Some(id)
+                && (ours.event.event_type == other.event.event_type
+                    || other.failure.is_some()
+                    || ours.failure.is_some())
+                && (id.len() >= WEAK_ID_BYTES || ours.event.event_type.is_some())
+        })
+    }
+
+    /// Backward: what caused an entry that was asked for, or that caused such a one.
+    async fn follow_causes(&mut self, held: &Held) -> Result<(), StoreError> {
+        match &*held.entry {
+            Entry::Span(span) => {
+                let targets: Vec<(TraceId, SpanId)> =
+                    span.links.iter().map(|link| (link.trace_id, link.span_id)).collect();
+                if targets.len() > CAUSES_FOLLOWED_MAX {
+                    return self.follow_batch(held, &targets).await;
+                }
+                for (trace_id, span_id) in targets {
+                    if !self.traces.contains_key(&trace_id) && self.cause_traces >= CAUSE_TRACES_MAX {
+                        self.cut =
+                            Some(format!("it has more causes than {CAUSE_TRACES_MAX}; the rest is not followed"));
+                        return Ok(());
+                    }
+                    self.cause_traces += 1;
+                    self.load(trace_id, false).await?;
+                    self.enter(trace_id, Some(span_id), true);
+                    let made = self.ask(vec![(Tie::Refers, Knot::Span(trace_id, span_id))], SHARED_MAX).await?;
+                    for held in made {
+                        let is_cause = held.entry.as_record().is_some_and(|record| is_about(span, record));
+                        if is_cause && !self.joined.contains_key(&held.sequence) {
+                            self.causes.insert(held.sequence);
+                            self.join(held, JoinedBy::Knot(Knot::Span(trace_id, span_id)));
+                        }
+                    }
+                }
+                if let Some(messaging) = &span.messaging
+                    && let (Some(destination), Some(place)) = (&messaging.destination, &messaging.place)
+                    && span.processes()
+                {
+                    let knot = Knot::Position(destination.as_str().into(), place.clone());
+                    let found = self.ask(vec![(Tie::Is, knot.clone())], SHARED_MAX).await?;
+                    let candidates: Vec<&Record> = found.iter().filter_map(|held| held.entry.as_record()).collect();
+                    let meant = owner::of_span(span, &candidates).map(|record| record.position.clone());
+                    self.join_cause(found, |record| Some(&record.position) == meant.as_ref(), &knot).await?;
+                }
+            }
+            Entry::Record(record) => {
+                for cause in record.event.causes.iter().filter(|cause| cause.kind == CauseKind::Causation) {
+                    let knot = Knot::Event(cause.id.clone());
+                    let found = self.ask(vec![(Tie::Is, knot.clone())], SHARED_MAX + 1).await?;
+                    if found.len() <= SHARED_MAX && cause.id.len() >= WEAK_ID_BYTES {
+                        self.join_cause(found, |_| true, &knot).await?;
+                    }
+                }
+            }
+            Entry::Log(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Backward through a batch: of its many causes only those with a key or event id of ours.
+    async fn follow_batch(&mut self, batch: &Held, targets: &[(TraceId, SpanId)]) -> Result<(), StoreError> {
+        let knots: Vec<(Tie, Knot)> =
+            targets.iter().map(|(trace_id, span_id)| (Tie::Refers, Knot::Span(*trace_id, *span_id))).collect();
+        let asked = batch.entry.trace_id().is_some_and(|id| self.traces.get(&id).is_some_and(|trace| trace.asked));
+        if asked {
+            if let Entry::Span(span) = &*batch.entry {
+                let shared = format!("{}: {}", span.service(), span.name);
+                self.neighbours.push(Neighbours { shared, others: targets.len() });
+            }
+            return Ok(());
+        }
+        for chunk in knots.chunks(KNOTS_PER_QUESTION) {
+            for held in self.ask(chunk.to_vec(), ENTRIES_MAX).await? {
+                let claimed = held.entry.as_record().is_some_and(|record| self.ours.claims(record));
+                if claimed && !self.joined.contains_key(&held.sequence) {
+                    let entry = held.entry.clone();
+                    let key = held.entry.as_record().and_then(Record::key_text).unwrap_or_default();
+                    let by = JoinedBy::Key(key.to_owned());
+                    self.causes.insert(held.sequence);
+                    self.join(held, by);
+                    self.reach(&entry, true).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Backward: the record that a retry copy or dead letter was made from. It has no other cause.
+    async fn follow_origin(&mut self, copy: &Record) -> Result<(), StoreError> {
+        let Some(origin) = copy.failure.as_ref().and_then(|failure| failure.origin.as_ref()) else {
+            return Ok(());
+        };
+        let (Some(channel), Some(partition), Some(offset)) = (&origin.channel, origin.partition, origin.offset) else {
+            return Ok(());
+        };
+        let (channel, place) = (channel.as_str().into(), Place::Offset { partition, offset });
+        let knot = Knot::Position(channel, place);
+        let found = self.ask(vec![(Tie::Is, knot.clone())], SHARED_MAX).await?;
+        let Knot::Position(channel, place) = &knot else {
+            return Ok(());
+        };
+        let candidates: Vec<&Record> = found.iter().filter_map(|held| held.entry.as_record()).collect();
+        let meant = owner::of_copy(copy, channel, place, &candidates).map(|record| record.position.clone());
+        self.join_cause(found, |record| Some(&record.position) == meant.as_ref(), &knot).await
+    }
+
+    /// Sideways: what shares a correlation or saga id, unless half the world does.
+    async fn follow_shared_causes(&mut self, record: &Record) -> Result<(), StoreError> {
+        for cause in &record.event.causes {
+            if cause.kind == CauseKind::Causation || cause.id.len() < WEAK_ID_BYTES {
+                continue;
+            }
+            let knot = Knot::Cause(cause.id.clone());
+            let found = self.ask(vec![(Tie::Refers, knot.clone())], SHARED_MAX + 1).await?;
+            if found.len() <= SHARED_MAX {
+                self.join_cause(found, |_| true, &knot).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn join_cause(
+        &mut self,
+        found: Vec<Held>,
+        holds: impl Fn(&Record) -> bool,
+        knot: &Knot,
+    ) -> Result<(), StoreError> {
+        for held in found {
+            if !self.joined.contains_key(&held.sequence) && held.entry.as_record().is_some_and(&holds) {
+                let entry = held.entry.clone();
+                self.causes.insert(held.sequence);
+                self.join(held, JoinedBy::Knot(knot.clone()));
+                self.reach(&entry, true).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes into the trace of an entry that is tied to us.
+    async fn reach(&mut self, entry: &Entry, as_cause: bool) -> Result<(), StoreError> {
+        if let Some((trace_id, span_id)) = membership(entry) {
+            self.load(trace_id, false).await?;
+            self.enter(trace_id, span_id, as_cause);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, trace_id: TraceId, span_id: Option<SpanId>, as_cause: bool) {
+        if let Some(trace) = self.traces.get_mut(&trace_id)
+            && trace.enter(span_id, as_cause, &self.ours)
+            && trace.whole
+        {
+            self.ours.traces.insert(trace_id);
+        }
+    }
+
+    async fn load(&mut self, trace_id: TraceId, asked: bool) -> Result<(), StoreError> {
+        if self.traces.contains_key(&trace_id) {
+            return Ok(());
+        }
+        let entries = self.ask(vec![(Tie::Is, Knot::Trace(trace_id))], ENTRIES_MAX).await?;
+        let trace = Trace::new(entries, asked);
+        self.learn_foreign_positions(&trace).await?;
+        if asked {
+            self.ours.traces.insert(trace_id);
+        }
+        self.traces.insert(trace_id, trace);
+        Ok(())
+    }
+
+    /// Learns which positions that the trace's spans name hold records of other traces: such spans are about other messages.
+    async fn learn_foreign_positions(&mut self, trace: &Trace) -> Result<(), StoreError> {
+        let mut knots = Vec::new();
+        for span in trace.entries.iter().filter_map(|held| held.entry.as_span()) {
+            if let Some(messaging) = &span.messaging
+                && let (Some(destination), Some(place)) = (&messaging.destination, &messaging.place)
+                && span.links.is_empty()
+            {
+                knots.push((Tie::Is, Knot::Position(destination.as_str().into(), place.clone())));
+            }
+        }
+        if knots.len() < 2 {
+            return Ok(()); // one message is no batch
+        }
+        for chunk in knots.chunks(KNOTS_PER_QUESTION) {
+            for held in self.store.related(chunk, ENTRIES_MAX).await?.entries {
+                if let Entry::Record(record) = &*held.entry {
+                    let own = trace.entries.first().and_then(|first| first.entry.trace_id());
+                    let position = (record.position.channel.clone(), record.position.place.clone());
+                    if record.event.trace.as_ref().map(|trace| trace.trace_id) != own {
+                        self.ours.foreign_positions.insert(position);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in whatever of the reached traces belongs, until nothing more does: what joins can tie further entries.
+    fn admit(&mut self) {
+        loop {
+            let mut new = Vec::new();
+            for (trace_id, trace) in &self.traces {
+                for index in trace.admitted(&self.ours) {
+                    let held = &trace.entries[index];
+                    if !self.joined.contains_key(&held.sequence) {
+                        let is_cause = matches!(membership(&held.entry), Some((_, Some(span_id)))
+                            if self.is_above_a_cause(trace, span_id));
+                        let knot = self.ties.get(&held.sequence).cloned().unwrap_or(Knot::Trace(*trace_id));
+                        new.push((held.clone(), knot, is_cause));
+                    }
+                }
+            }
+            if new.is_empty() {
+                return;
+            }
+            new.sort_by_key(|(held, ..)| held.sequence);
+            for (held, knot, is_cause) in new {
+                if is_cause {
+                    self.causes.insert(held.sequence);
+                }
+                if !self.join(held, JoinedBy::Knot(knot)) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether a span lies on the way from the trace's root to a span that caused what was asked for.
+    fn is_above_a_cause(&self, trace: &Trace, span_id: SpanId) -> bool {
+        trace.causes.iter().any(|cause| trace.lineage(*cause).iter().any(|span| span.span_id == span_id))
+    }
+
+    /// Takes an entry in; false when the flow is full.
+    fn join(&mut self, held: Held, by: JoinedBy) -> bool {
+        if self.joined.len() >= ENTRIES_MAX {
+            self.cut = Some(format!("the flow has more than {ENTRIES_MAX} entries; the rest is not shown"));
+            self.fresh.clear();
+            return false;
+        }
+        match &*held.entry {
+            Entry::Record(record) => self.ours.add_record(record),
+            Entry::Span(span) => {
+                if ours_whole(self.ours.relation(span)) {
+                    self.ours.spans.insert((span.trace_id, span.span_id));
+                }
+            }
+            Entry::Log(_) => {}
+        }
+        let sequence = held.sequence;
+        if self.joined.insert(sequence, Joined { held, by }).is_none() {
+            self.fresh.push(sequence);
+        }
+        true
+    }
+
+    /// One question to the store.
+    async fn ask(&mut self, knots: Vec<(Tie, Knot)>, limit: usize) -> Result<Vec<Held>, StoreError> {
+        let found = self.store.related(&knots, limit).await?;
+        if limit == ENTRIES_MAX && found.cut.is_some() {
+            self.cut = found.cut;
+        }
+        Ok(found.entries)
+    }
+
+    fn finish(mut self) -> Gathered {
+        for trace in self.traces.values() {
+            if !trace.asked {
+                self.neighbours.extend(trace.neighbours(&self.ours));
+            }
+        }
+        self.neighbours.sort_by(|a, b| a.shared.cmp(&b.shared));
+        Gathered { entries: self.joined.into_values().collect(), neighbours: self.neighbours, cut: self.cut }
+    }
+}
+
+/// A batch that is only partly ours is shown, but what links to it isn't ours by that.
+fn ours_whole(relation: Relation) -> bool {
+    !matches!(relation, Relation::Mixed { .. })
+}
+
+/// Whether a record that was made in the context a span links to is the message the span is about.
+fn is_about(span: &crate::span::Span, record: &Record) -> bool {
+    let Some(messaging) = &span.messaging else {
+        return true;
+    };
+    let key_fits = match (&messaging.key, record.key_text()) {
+        (Some(named), Some(key)) => named == key,
+        _ => true,
+    };
+    let place_fits = messaging.place.as_ref().is_none_or(|place| *place == record.position.place);
+    messaging.destination.as_deref().is_none_or(|name| name == record.position.channel.as_str())
+        && key_fits
+        && place_fits
+}
+
+/// Of entries that share an event id, those that speak of the same event as the earliest: a weak id is used by several types.
+fn keep_one_kind_of_event(named: &mut Vec<Held>) {
+    named.sort_by_key(|held| held.entry.time());
+    let Some(Entry::Record(first)) = named.first().map(|held| held.entry.clone()).as_deref().cloned() else {
+        return;
+    };
+    named.retain(|held| {
+        held.entry.as_record().is_none_or(|record| {
+            record.failure.is_some() || first.failure.is_some() || record.event.event_type == first.event.event_type
+        })
+    });
+}
