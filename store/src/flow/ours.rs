@@ -14,6 +14,8 @@ pub(super) struct Ours {
     pub traces: HashSet<TraceId>,
     /// Spans that belong to it, held or not: a record's creation context counts even if its span was never sent.
     pub spans: HashSet<(TraceId, SpanId)>,
+    /// The spans that its records name as what published them.
+    pub contexts: HashSet<(TraceId, SpanId)>,
     /// Where its records are.
     pub positions: HashSet<(Channel, Place)>,
     /// Where records are that we hold and that do not belong to it.
@@ -49,6 +51,7 @@ impl Ours {
             && let Some(span_id) = trace.span_id
         {
             self.spans.insert((trace.trace_id, span_id));
+            self.contexts.insert((trace.trace_id, span_id));
         }
         self.events.extend(record.event.id.clone());
         self.keys.extend(record.key_text().filter(|key| !key.is_empty()).map(str::to_owned));

@@ -97,10 +97,11 @@ impl Trace {
         before != (self.entered.len(), self.causes.len(), self.whole)
     }
 
-    /// Which entries belong to the flow, by index, as far as is known now.
-    pub fn admitted(&self, ours: &Ours) -> Vec<usize> {
+    /// Which entries belong to the flow, by index, as far as is known now; and whether what refers to them is ours too,
+    /// or they are only shown because something below them is.
+    pub fn admitted(&self, ours: &Ours) -> Vec<(usize, bool)> {
         if self.asked {
-            return (0..self.entries.len()).collect();
+            return (0..self.entries.len()).map(|index| (index, true)).collect();
         }
         let standings = self.standings(ours);
         let context = self.context(&standings);
@@ -127,7 +128,18 @@ impl Trace {
                 (_, None) => self.whole,
             },
         };
-        (0..self.entries.len()).filter(|index| admitted(&self.entries[*index])).collect()
+        let tied = |held: &Held| match &*held.entry {
+            Entry::Span(span) => match standings.get(&span.span_id) {
+                Some(Standing::Tied) => true,
+                Some(Standing::Free) => self.whole,
+                Some(Standing::Context | Standing::Governed | Standing::Excluded) | None => false,
+            },
+            Entry::Record(_) | Entry::Log(_) => true,
+        };
+        (0..self.entries.len())
+            .filter(|index| admitted(&self.entries[*index]))
+            .map(|index| (index, tied(&self.entries[index])))
+            .collect()
     }
 
     /// The batches of this trace that share a message with the flow, and how many others each has.
@@ -206,14 +218,14 @@ fn below(parent: Standing, span: &Span, tied_by_entry: bool, ours: &Ours) -> Sta
         Relation::Foreign => return Standing::Excluded,
         Relation::Silent => {}
     }
-    let keyed = || {
+    let ours_by_record = || {
         let key = span.messaging.as_ref().and_then(|messaging| messaging.key.as_ref());
-        key.is_some_and(|key| ours.keys.contains(key))
+        key.is_some_and(|key| ours.keys.contains(key)) || ours.contexts.contains(&(span.trace_id, span.span_id))
     };
     match parent {
         Standing::Free => Standing::Free,
         Standing::Tied => Standing::Tied,
-        Standing::Context | Standing::Governed if keyed() => Standing::Tied,
+        Standing::Context | Standing::Governed if ours_by_record() => Standing::Tied,
         Standing::Context | Standing::Governed => Standing::Governed,
         Standing::Excluded => Standing::Excluded,
     }

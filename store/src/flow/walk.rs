@@ -66,6 +66,10 @@ struct Walk<'a> {
     /// Joined since the last step, and not asked about yet.
     fresh: Vec<Sequence>,
     traces: HashMap<TraceId, Trace>,
+    /// Shown because something below them is ours; not followed from.
+    context: HashSet<Sequence>,
+    /// Joined and followed from, or about to be.
+    followed: HashSet<Sequence>,
     /// Asked forward already.
     asked: HashSet<(Tie, Knot)>,
     /// What ties a span that its trace has yet to let in.
@@ -86,6 +90,8 @@ impl<'a> Walk<'a> {
             joined: BTreeMap::new(),
             fresh: Vec::new(),
             traces: HashMap::new(),
+            context: HashSet::new(),
+            followed: HashSet::new(),
             asked: HashSet::new(),
             ties: HashMap::new(),
             ours: Ours::default(),
@@ -236,7 +242,11 @@ impl<'a> Walk<'a> {
                 Knot::Position(channel, place) => self.means_ours(entry, channel.as_str(), place).await?,
                 Knot::Event(id) if *tie == Tie::Is || id.len() < WEAK_ID_BYTES => self.is_same_event(entry, id),
                 Knot::Cause(id) => id.len() >= WEAK_ID_BYTES,
-                Knot::Event(_) | Knot::Trace(_) | Knot::Span(..) => true,
+                // Children, records and logs of a span are let in by their trace, which knows about batches.
+                Knot::Span(trace_id, span_id) => entry.as_span().is_some_and(|span| {
+                    span.links.iter().any(|link| link.trace_id == *trace_id && link.span_id == *span_id)
+                }),
+                Knot::Event(_) | Knot::Trace(_) => true,
             };
             if holds {
                 return Ok(Some(tied.1));
@@ -471,13 +481,13 @@ impl<'a> Walk<'a> {
         loop {
             let mut new = Vec::new();
             for (trace_id, trace) in &self.traces {
-                for index in trace.admitted(&self.ours) {
+                for (index, tied) in trace.admitted(&self.ours) {
                     let held = &trace.entries[index];
-                    if !self.joined.contains_key(&held.sequence) {
+                    if !self.joined.contains_key(&held.sequence) || (tied && self.context.contains(&held.sequence)) {
                         let is_cause = matches!(membership(&held.entry), Some((_, Some(span_id)))
                             if self.is_above_a_cause(trace, span_id));
                         let knot = self.ties.get(&held.sequence).cloned().unwrap_or(Knot::Trace(*trace_id));
-                        new.push((held.clone(), knot, is_cause));
+                        new.push((held.clone(), knot, tied, is_cause));
                     }
                 }
             }
@@ -485,11 +495,19 @@ impl<'a> Walk<'a> {
                 return;
             }
             new.sort_by_key(|(held, ..)| held.sequence);
-            for (held, knot, is_cause) in new {
+            for (held, knot, tied, is_cause) in new {
                 if is_cause {
                     self.causes.insert(held.sequence);
                 }
-                if !self.join(held, JoinedBy::Knot(knot)) {
+                let sequence = held.sequence;
+                let joined = if tied || is_cause {
+                    self.context.remove(&sequence);
+                    self.join(held, JoinedBy::Knot(knot))
+                } else {
+                    self.context.insert(sequence);
+                    self.show(held, JoinedBy::Knot(knot))
+                };
+                if !joined {
                     return;
                 }
             }
@@ -501,26 +519,32 @@ impl<'a> Walk<'a> {
         trace.causes.iter().any(|cause| trace.lineage(*cause).iter().any(|span| span.span_id == span_id))
     }
 
-    /// Takes an entry in; false when the flow is full.
+    /// Takes an entry in, to be followed from; false when the flow is full.
     fn join(&mut self, held: Held, by: JoinedBy) -> bool {
-        if self.joined.len() >= ENTRIES_MAX {
+        match &*held.entry {
+            Entry::Record(record) => self.ours.add_record(record),
+            Entry::Span(span) if !matches!(self.ours.relation(span), Relation::Mixed { .. }) => {
+                self.ours.spans.insert((span.trace_id, span.span_id));
+            }
+            // What links to a batch isn't ours by that.
+            Entry::Span(_) | Entry::Log(_) => {}
+        }
+        let sequence = held.sequence;
+        let joined = self.show(held, by);
+        if joined && self.followed.insert(sequence) {
+            self.fresh.push(sequence);
+        }
+        joined
+    }
+
+    /// Takes an entry in without following from it; false when the flow is full.
+    fn show(&mut self, held: Held, by: JoinedBy) -> bool {
+        if self.joined.len() >= ENTRIES_MAX && !self.joined.contains_key(&held.sequence) {
             self.cut = Some(format!("the flow has more than {ENTRIES_MAX} entries; the rest is not shown"));
             self.fresh.clear();
             return false;
         }
-        match &*held.entry {
-            Entry::Record(record) => self.ours.add_record(record),
-            Entry::Span(span) => {
-                if ours_whole(self.ours.relation(span)) {
-                    self.ours.spans.insert((span.trace_id, span.span_id));
-                }
-            }
-            Entry::Log(_) => {}
-        }
-        let sequence = held.sequence;
-        if self.joined.insert(sequence, Joined { held, by }).is_none() {
-            self.fresh.push(sequence);
-        }
+        self.joined.entry(held.sequence).or_insert(Joined { held, by });
         true
     }
 
@@ -542,11 +566,6 @@ impl<'a> Walk<'a> {
         self.neighbours.sort_by(|a, b| a.shared.cmp(&b.shared));
         Gathered { entries: self.joined.into_values().collect(), neighbours: self.neighbours, cut: self.cut }
     }
-}
-
-/// A batch that is only partly ours is shown, but what links to it isn't ours by that.
-fn ours_whole(relation: Relation) -> bool {
-    !matches!(relation, Relation::Mixed { .. })
 }
 
 /// Whether a record that was made in the context a span links to is the message the span is about.
