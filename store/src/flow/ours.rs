@@ -69,6 +69,15 @@ impl Ours {
             || record.event.id.as_ref().is_some_and(|id| self.events.contains(id))
     }
 
+    /// Whether a span stands for several messages that are not all ours: what is below it needs a finer tie.
+    pub fn divided(&self, span: &Span) -> bool {
+        match self.relation(span) {
+            Relation::Mixed { .. } => true,
+            Relation::Foreign => span.links.len() > 1,
+            Relation::Ours | Relation::Silent => false,
+        }
+    }
+
     /// How a span relates to the flow.
     ///
     /// Links decide where there are any, then the position, then event ids. A link into the span's own trace is no message

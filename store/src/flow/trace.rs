@@ -84,8 +84,7 @@ impl Trace {
             None => self.whole = true,
             Some(span_id) => {
                 let through_batch = self.lineage(span_id).into_iter().any(|span| {
-                    matches!(ours.relation(span), Relation::Mixed { .. })
-                        || (span.span_id != span_id && ours.relation(span) == Relation::Foreign)
+                    ours.divided(span) || (span.span_id != span_id && ours.relation(span) == Relation::Foreign)
                 });
                 self.whole |= !through_batch;
                 self.entered.insert(span_id);
@@ -183,11 +182,11 @@ impl Trace {
         let mut tied = HashSet::new();
         for entered in &self.entered {
             for span in self.lineage(*entered) {
-                match ours.relation(span) {
-                    Relation::Mixed { .. } => break,
-                    Relation::Foreign if !self.causes.contains(entered) => break,
-                    _ => tied.insert(span.span_id),
-                };
+                let foreign = ours.relation(span) == Relation::Foreign && !self.causes.contains(entered);
+                if foreign || ours.divided(span) {
+                    break;
+                }
+                tied.insert(span.span_id);
             }
         }
         tied

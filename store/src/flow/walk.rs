@@ -5,15 +5,16 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::ours::{Ours, Relation};
+use super::ours::Ours;
 use super::trace::{Trace, membership};
-use super::{Joined, JoinedBy, Neighbours, Start, owner};
+use super::{Joined, JoinedBy, Neighbours, Start};
 use crate::engine::{Held, Sequence, Store, StoreError};
 use crate::entry::Entry;
 use crate::id::{SpanId, TraceId};
 use crate::knot::{Knot, Tie};
-use crate::position::Place;
-use crate::record::{CauseKind, Record};
+
+mod causes; // backward
+mod effects; // forward
 
 /// The most entries of one flow: what a page can still show, and a bound on memory. Beyond it the flow is cut, and says so.
 pub const ENTRIES_MAX: usize = 5_000;
@@ -173,249 +174,6 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Forward: whoever refers to what we have.
-    async fn follow_effects(&mut self, entries: &[(Sequence, Held)]) -> Result<(), StoreError> {
-        let mut knots = Vec::new();
-        for (_, held) in entries {
-            for (tie, knot) in held.entry.knots() {
-                match (tie, &knot) {
-                    (Tie::Is, Knot::Event(id)) => {
-                        knots.push((Tie::Is, knot.clone()));
-                        knots.push((Tie::Refers, Knot::Cause(id.clone())));
-                        knots.push((Tie::Refers, knot));
-                    }
-                    (Tie::Is, Knot::Span(..) | Knot::Position(..)) => knots.push((Tie::Refers, knot)),
-                    // A record's creation context: consumers link to it, whether that span was sent to us or not.
-                    (Tie::Refers, Knot::Span(..)) if matches!(&*held.entry, Entry::Record(_)) => {
-                        knots.push((tie, knot));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        // What was asked forward before is not asked again.
-        knots.retain(|tied| self.asked.insert(tied.clone()));
-        let (ids, others): (Vec<_>, Vec<_>) =
-            knots.into_iter().partition(|(_, knot)| matches!(knot, Knot::Event(_) | Knot::Cause(_)));
-        for chunk in others.chunks(KNOTS_PER_QUESTION) {
-            let found = self.ask(chunk.to_vec(), ENTRIES_MAX).await?;
-            self.take_effects(found, chunk).await?;
-        }
-        for knot in ids {
-            let found = self.ask(vec![knot.clone()], SHARED_MAX + 1).await?;
-            if found.len() <= SHARED_MAX {
-                self.take_effects(found, &[knot]).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn take_effects(&mut self, found: Vec<Held>, asked: &[(Tie, Knot)]) -> Result<(), StoreError> {
-        let asked: HashSet<&(Tie, Knot)> = asked.iter().collect();
-        for held in found {
-            if self.joined.contains_key(&held.sequence) {
-                continue;
-            }
-            let Some(knot) = self.true_tie(&held.entry, &asked).await? else {
-                continue;
-            };
-            let entry = held.entry.clone();
-            // A span is let in by its trace, which knows about batches; records and logs that name us are ours.
-            if matches!(&*entry, Entry::Span(_)) {
-                self.ties.insert(held.sequence, knot);
-            } else {
-                self.join(held, JoinedBy::Knot(knot));
-            }
-            self.reach(&entry, false).await?;
-        }
-        Ok(())
-    }
-
-    /// The knot by which the entry really is tied to the flow: a position must mean our record, a weak id our type of event.
-    async fn true_tie(&mut self, entry: &Entry, asked: &HashSet<&(Tie, Knot)>) -> Result<Option<Knot>, StoreError> {
-        for tied in entry.knots() {
-            if !asked.contains(&tied) {
-                continue;
-            }
-            let (tie, knot) = &tied;
-            let holds = match knot {
-                Knot::Position(channel, place) => self.means_ours(entry, channel.as_str(), place).await?,
-                Knot::Event(id) if *tie == Tie::Is || id.len() < WEAK_ID_BYTES => self.is_same_event(entry, id),
-                Knot::Cause(id) => id.len() >= WEAK_ID_BYTES,
-                // Children, records and logs of a span are let in by their trace, which knows about batches.
-                Knot::Span(trace_id, span_id) => entry.as_span().is_some_and(|span| {
-                    span.links.iter().any(|link| link.trace_id == *trace_id && link.span_id == *span_id)
-                }),
-                Knot::Event(_) | Knot::Trace(_) => true,
-            };
-            if holds {
-                return Ok(Some(tied.1));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether an entry that names a position means a record of ours, and not one of another source or incarnation.
-    async fn means_ours(&mut self, entry: &Entry, channel: &str, place: &Place) -> Result<bool, StoreError> {
-        let knot = Knot::Position(channel.into(), place.clone());
-        let held = self.store.related(&[(Tie::Is, knot)], SHARED_MAX).await?.entries;
-        let candidates: Vec<&Record> = held.iter().filter_map(|held| held.entry.as_record()).collect();
-        let meant = match entry {
-            Entry::Span(span) => owner::of_span(span, &candidates),
-            Entry::Record(copy) => owner::of_copy(copy, &channel.into(), place, &candidates),
-            Entry::Log(_) => None,
-        };
-        let sequence = meant.and_then(|meant| {
-            held.iter().find(|held| held.entry.as_record().is_some_and(|record| std::ptr::eq(record, meant)))
-        });
-        Ok(sequence.is_some_and(|held| self.joined.contains_key(&held.sequence)))
-    }
-
-    /// Whether an entry with this event id speaks of the same event as a record of ours.
-    fn is_same_event(&self, entry: &Entry, id: &str) -> bool {
-        let Entry::Record(other) = entry else {
-            return id.len() >= WEAK_ID_BYTES;
-        };
-        self.joined.values().filter_map(|joined| joined.held.entry.as_record()).any(|ours| {
-            ours.event.id.as_deref() == Some(id)
-                && (ours.event.event_type == other.event.event_type
-                    || other.failure.is_some()
-                    || ours.failure.is_some())
-                && (id.len() >= WEAK_ID_BYTES || ours.event.event_type.is_some())
-        })
-    }
-
-    /// Backward: what caused an entry that was asked for, or that caused such a one.
-    async fn follow_causes(&mut self, held: &Held) -> Result<(), StoreError> {
-        match &*held.entry {
-            Entry::Span(span) => {
-                let targets: Vec<(TraceId, SpanId)> =
-                    span.links.iter().map(|link| (link.trace_id, link.span_id)).collect();
-                if targets.len() > CAUSES_FOLLOWED_MAX {
-                    return self.follow_batch(held, &targets).await;
-                }
-                for (trace_id, span_id) in targets {
-                    if !self.traces.contains_key(&trace_id) && self.cause_traces >= CAUSE_TRACES_MAX {
-                        self.cut =
-                            Some(format!("it has more causes than {CAUSE_TRACES_MAX}; the rest is not followed"));
-                        return Ok(());
-                    }
-                    self.cause_traces += 1;
-                    self.load(trace_id, false).await?;
-                    self.enter(trace_id, Some(span_id), true);
-                    let made = self.ask(vec![(Tie::Refers, Knot::Span(trace_id, span_id))], SHARED_MAX).await?;
-                    for held in made {
-                        let is_cause = held.entry.as_record().is_some_and(|record| is_about(span, record));
-                        if is_cause && !self.joined.contains_key(&held.sequence) {
-                            self.causes.insert(held.sequence);
-                            self.join(held, JoinedBy::Knot(Knot::Span(trace_id, span_id)));
-                        }
-                    }
-                }
-                if let Some(messaging) = &span.messaging
-                    && let (Some(destination), Some(place)) = (&messaging.destination, &messaging.place)
-                    && span.processes()
-                {
-                    let knot = Knot::Position(destination.as_str().into(), place.clone());
-                    let found = self.ask(vec![(Tie::Is, knot.clone())], SHARED_MAX).await?;
-                    let candidates: Vec<&Record> = found.iter().filter_map(|held| held.entry.as_record()).collect();
-                    let meant = owner::of_span(span, &candidates).map(|record| record.position.clone());
-                    self.join_cause(found, |record| Some(&record.position) == meant.as_ref(), &knot).await?;
-                }
-            }
-            Entry::Record(record) => {
-                for cause in record.event.causes.iter().filter(|cause| cause.kind == CauseKind::Causation) {
-                    let knot = Knot::Event(cause.id.clone());
-                    let found = self.ask(vec![(Tie::Is, knot.clone())], SHARED_MAX + 1).await?;
-                    if found.len() <= SHARED_MAX && cause.id.len() >= WEAK_ID_BYTES {
-                        self.join_cause(found, |_| true, &knot).await?;
-                    }
-                }
-            }
-            Entry::Log(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Backward through a batch: of its many causes only those with a key or event id of ours.
-    async fn follow_batch(&mut self, batch: &Held, targets: &[(TraceId, SpanId)]) -> Result<(), StoreError> {
-        let knots: Vec<(Tie, Knot)> =
-            targets.iter().map(|(trace_id, span_id)| (Tie::Refers, Knot::Span(*trace_id, *span_id))).collect();
-        let asked = batch.entry.trace_id().is_some_and(|id| self.traces.get(&id).is_some_and(|trace| trace.asked));
-        if asked {
-            if let Entry::Span(span) = &*batch.entry {
-                let shared = format!("{}: {}", span.service(), span.name);
-                self.neighbours.push(Neighbours { shared, others: targets.len() });
-            }
-            return Ok(());
-        }
-        for chunk in knots.chunks(KNOTS_PER_QUESTION) {
-            for held in self.ask(chunk.to_vec(), ENTRIES_MAX).await? {
-                let claimed = held.entry.as_record().is_some_and(|record| self.ours.claims(record));
-                if claimed && !self.joined.contains_key(&held.sequence) {
-                    let entry = held.entry.clone();
-                    let key = held.entry.as_record().and_then(Record::key_text).unwrap_or_default();
-                    let by = JoinedBy::Key(key.to_owned());
-                    self.causes.insert(held.sequence);
-                    self.join(held, by);
-                    self.reach(&entry, true).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Backward: the record that a retry copy or dead letter was made from. It has no other cause.
-    async fn follow_origin(&mut self, copy: &Record) -> Result<(), StoreError> {
-        let Some(origin) = copy.failure.as_ref().and_then(|failure| failure.origin.as_ref()) else {
-            return Ok(());
-        };
-        let (Some(channel), Some(partition), Some(offset)) = (&origin.channel, origin.partition, origin.offset) else {
-            return Ok(());
-        };
-        let (channel, place) = (channel.as_str().into(), Place::Offset { partition, offset });
-        let knot = Knot::Position(channel, place);
-        let found = self.ask(vec![(Tie::Is, knot.clone())], SHARED_MAX).await?;
-        let Knot::Position(channel, place) = &knot else {
-            return Ok(());
-        };
-        let candidates: Vec<&Record> = found.iter().filter_map(|held| held.entry.as_record()).collect();
-        let meant = owner::of_copy(copy, channel, place, &candidates).map(|record| record.position.clone());
-        self.join_cause(found, |record| Some(&record.position) == meant.as_ref(), &knot).await
-    }
-
-    /// Sideways: what shares a correlation or saga id, unless half the world does.
-    async fn follow_shared_causes(&mut self, record: &Record) -> Result<(), StoreError> {
-        for cause in &record.event.causes {
-            if cause.kind == CauseKind::Causation || cause.id.len() < WEAK_ID_BYTES {
-                continue;
-            }
-            let knot = Knot::Cause(cause.id.clone());
-            let found = self.ask(vec![(Tie::Refers, knot.clone())], SHARED_MAX + 1).await?;
-            if found.len() <= SHARED_MAX {
-                self.join_cause(found, |_| true, &knot).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn join_cause(
-        &mut self,
-        found: Vec<Held>,
-        holds: impl Fn(&Record) -> bool,
-        knot: &Knot,
-    ) -> Result<(), StoreError> {
-        for held in found {
-            if !self.joined.contains_key(&held.sequence) && held.entry.as_record().is_some_and(&holds) {
-                let entry = held.entry.clone();
-                self.causes.insert(held.sequence);
-                self.join(held, JoinedBy::Knot(knot.clone()));
-                self.reach(&entry, true).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Goes into the trace of an entry that is tied to us.
     async fn reach(&mut self, entry: &Entry, as_cause: bool) -> Result<(), StoreError> {
         if let Some((trace_id, span_id)) = membership(entry) {
@@ -523,7 +281,7 @@ impl<'a> Walk<'a> {
     fn join(&mut self, held: Held, by: JoinedBy) -> bool {
         match &*held.entry {
             Entry::Record(record) => self.ours.add_record(record),
-            Entry::Span(span) if !matches!(self.ours.relation(span), Relation::Mixed { .. }) => {
+            Entry::Span(span) if !self.ours.divided(span) => {
                 self.ours.spans.insert((span.trace_id, span.span_id));
             }
             // What links to a batch isn't ours by that.
@@ -566,21 +324,6 @@ impl<'a> Walk<'a> {
         self.neighbours.sort_by(|a, b| a.shared.cmp(&b.shared));
         Gathered { entries: self.joined.into_values().collect(), neighbours: self.neighbours, cut: self.cut }
     }
-}
-
-/// Whether a record that was made in the context a span links to is the message the span is about.
-fn is_about(span: &crate::span::Span, record: &Record) -> bool {
-    let Some(messaging) = &span.messaging else {
-        return true;
-    };
-    let key_fits = match (&messaging.key, record.key_text()) {
-        (Some(named), Some(key)) => named == key,
-        _ => true,
-    };
-    let place_fits = messaging.place.as_ref().is_none_or(|place| *place == record.position.place);
-    messaging.destination.as_deref().is_none_or(|name| name == record.position.channel.as_str())
-        && key_fits
-        && place_fits
 }
 
 /// Of entries that share an event id, those that speak of the same event as the earliest: a weak id is used by several types.
