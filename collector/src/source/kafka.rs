@@ -1,0 +1,276 @@
+//! Kafka, watched without a trace.
+//!
+//! A consumer of our own group id reads by `assign()` from the store's checkpoint. It never subscribes, never commits and never
+//! stores an offset, so no group appears in the broker's list and nobody's partitions move (facts checked on Kafka 4.3.0 with
+//! librdkafka 2.12.1). librdkafka blocks, so each source has a thread of its own; it hands batches over a channel of one:
+//!
+//! ```text
+//! thread:  survey topics -> place new partitions -> poll, poll, poll -> batch --channel(1)--> follow() -> store
+//! ```
+//!
+//! While the store refuses, the channel stays full, the thread waits, librdkafka's bounded queue fills, and it stops fetching.
+//!
+//! Not for: groups and lag, which are asked elsewhere; writing anything, ever.
+
+mod client; // the librdkafka client: its settings, and what its errors mean for people
+mod message; // from librdkafka's message to ours
+mod options; // which of librdkafka's settings may be set, and secrets
+mod place; // where to read on, and whether a topic is still the same one
+mod tail; // the thread
+mod topics; // which topics are meant
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdkafka::ClientConfig;
+use serde::Deserialize;
+use store::{SourceName, Timestamp};
+use tokio::sync::mpsc;
+
+use crate::error::CollectorError;
+use crate::source::{Batch, Opening, Source, Tail};
+use topics::Selection;
+
+/// `[[source]]` with `type = "kafka"`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Its name: part of every record's position, so it should not change.
+    pub name: String,
+    /// `host:port` of some brokers; the others are found through them.
+    pub brokers: Vec<String>,
+    /// Which topics, by glob; `!` excludes. Topics that begin with `__` are internal, and are read only if a pattern begins with `__` too.
+    #[serde(default = "every")]
+    pub topics: Vec<String>,
+    /// Where to begin with a source that nothing is kept of yet: `latest` (the default: watching costs nothing before it is wanted),
+    /// `earliest`, `-1h` (also `s`, `m`, `d`), or an RFC 3339 time. After that, our own checkpoint rules.
+    #[serde(default)]
+    pub from: From,
+    /// Which groups' lag is watched, by glob; plain names are asked for even where the broker can't list groups.
+    #[serde(default = "every")]
+    pub groups: Vec<String>,
+    /// librdkafka's settings, from an allow-list. Secrets as `file:...` or `env:...`.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+    /// What becomes of open and aborted transactions.
+    #[serde(default)]
+    pub transactions: Transactions,
+    /// Set by the program where nobody asked for this source: nobody there is no reason for alarm then.
+    #[serde(skip)]
+    pub optional: bool,
+}
+
+/// What becomes of open and aborted transactions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transactions {
+    /// They are left out: only what is committed is read.
+    #[default]
+    Hide,
+}
+
+/// Where to begin with a source that nothing is kept of yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub enum From {
+    /// At the end: what comes from now on.
+    #[default]
+    Latest,
+    /// At the beginning of what the broker holds.
+    Earliest,
+    /// With what is at most this old, when we first ask.
+    Ago(Duration),
+    /// With what the broker took in at or after this time.
+    At(Timestamp),
+}
+
+/// A Kafka cluster that is watched.
+#[derive(Debug)]
+pub struct Kafka {
+    name: SourceName,
+    brokers: Vec<String>,
+    client_config: ClientConfig,
+    selection: Selection,
+    from: From,
+    optional: bool,
+}
+
+/// How many finished batches wait for the store: while one is kept, the next is made, and no third is read.
+const BATCHES_WAITING: usize = 1;
+
+fn every() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+impl Config {
+    /// A Kafka on this machine, which nobody asked for.
+    pub fn local() -> Config {
+        Config {
+            name: "local".to_owned(),
+            brokers: vec!["localhost:9092".to_owned()],
+            topics: every(),
+            from: From::Latest,
+            groups: every(),
+            options: BTreeMap::new(),
+            transactions: Transactions::Hide,
+            optional: true,
+        }
+    }
+
+    /// Checks all keys, without asking the broker and without reading secrets.
+    pub fn check(&self) -> Result<(), CollectorError> {
+        if self.brokers.is_empty() {
+            return Err(CollectorError::Config(format!(
+                "source `{}` names no `brokers`: give at least one `host:port`",
+                self.name
+            )));
+        }
+        for broker in &self.brokers {
+            if broker.contains(',') || broker.contains("://") || !broker.contains(':') {
+                return Err(CollectorError::Config(format!(
+                    "source `{}`: `{broker}` is no broker: write `host:port`, such as `localhost:9092`",
+                    self.name
+                )));
+            }
+        }
+        options::check(&self.name, &self.options)
+    }
+}
+
+impl TryFrom<String> for From {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<From, String> {
+        match text.as_str() {
+            "latest" => return Ok(From::Latest),
+            "earliest" => return Ok(From::Earliest),
+            _ => {}
+        }
+        if let Some(ago) = text.strip_prefix('-').and_then(duration) {
+            return Ok(From::Ago(ago));
+        }
+        Timestamp::from_rfc3339(&text).map(From::At).ok_or_else(|| {
+            format!(
+                "`{text}` is no place to begin: write \"latest\", \"earliest\", \"-1h\" or a time such as \"2026-11-23T00:00:00Z\""
+            )
+        })
+    }
+}
+
+/// `90s`, `15m`, `1h`, `7d`.
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let number: u64 = text[..text.len() - unit.len_utf8()].parse().ok()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    number.checked_mul(seconds).map(Duration::from_secs)
+}
+
+impl Kafka {
+    /// Checks the configuration and reads its secrets.
+    pub(super) fn new(config: Config) -> Result<Kafka, CollectorError> {
+        let client_config = client::settings(&config)?;
+        Ok(Kafka {
+            name: config.name.as_str().into(),
+            brokers: config.brokers,
+            client_config,
+            selection: Selection::new(&config.topics),
+            from: config.from,
+            optional: config.optional,
+        })
+    }
+}
+
+#[async_trait]
+impl Source for Kafka {
+    fn name(&self) -> &SourceName {
+        &self.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn address(&self) -> String {
+        self.brokers.join(",")
+    }
+
+    async fn open(&self, opening: Opening) -> Result<Box<dyn Tail>, CollectorError> {
+        let (sender, batches) = mpsc::channel(BATCHES_WAITING);
+        let observer = tail::Observer::new(tail::Watch {
+            brokers: self.brokers.clone(),
+            client_config: self.client_config.clone(),
+            selection: self.selection.clone(),
+            from: self.from,
+            optional: self.optional,
+            checkpoint: opening.checkpoint,
+            notice: opening.notice,
+            stop: opening.stop,
+            batches: sender,
+        });
+        let thread = std::thread::Builder::new()
+            .name(format!("kafka {}", self.name))
+            .spawn(move || observer.run())
+            .map_err(CollectorError::Thread)?;
+        Ok(Box::new(KafkaTail { batches, thread }))
+    }
+}
+
+/// The near end of the thread's channel.
+struct KafkaTail {
+    batches: mpsc::Receiver<Batch>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+#[async_trait]
+impl Tail for KafkaTail {
+    async fn next(&mut self) -> Option<Batch> {
+        self.batches.recv().await
+    }
+
+    async fn close(mut self: Box<Self>) {
+        self.batches.close(); // a thread that waits to hand over a batch is let go
+        while self.batches.recv().await.is_some() {}
+        let thread = self.thread;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("a Kafka source's thread ended by a fault of ours: please report it");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_to_begin_is_written_in_four_ways() {
+        let read = |text: &str| From::try_from(text.to_owned());
+        assert_eq!(read("latest"), Ok(From::Latest));
+        assert_eq!(read("earliest"), Ok(From::Earliest));
+        assert_eq!(read("-90m"), Ok(From::Ago(Duration::from_secs(5_400))));
+        assert_eq!(
+            read("2026-11-23T00:00:00Z"),
+            Ok(From::At(Timestamp::from_rfc3339("2026-11-23T00:00:00Z").unwrap()))
+        );
+        for wrong in ["", "-", "1h", "-1y", "-é", "yesterday", "-99999999999999999999d"] {
+            assert!(read(wrong).unwrap_err().contains("no place to begin"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_broker_that_is_no_address_is_refused_with_an_example() {
+        for wrong in ["localhost", "a:1,b:2", "kafka://a:1"] {
+            let config = Config { brokers: vec![wrong.to_owned()], ..Config::local() };
+            assert!(config.check().unwrap_err().to_string().contains("localhost:9092"), "{wrong}");
+        }
+        assert!(Config { brokers: Vec::new(), ..Config::local() }.check().is_err());
+        assert!(Config::local().check().is_ok());
+    }
+}

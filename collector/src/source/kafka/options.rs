@@ -1,0 +1,183 @@
+//! Which of librdkafka's settings may be set, and where secrets come from.
+//!
+//! An allow-list, because other settings would make us commit, join a group or read without checking.
+
+use std::collections::BTreeMap;
+
+use crate::error::CollectorError;
+
+/// What may be set (librdkafka : CONFIGURATION.md). How we identify ourselves and how we reach the brokers, and how much we fetch at once.
+const ALLOWED: &[&str] = &[
+    "security.protocol",
+    "ssl.ca.location",
+    "ssl.ca.pem",
+    "ssl.certificate.location",
+    "ssl.certificate.pem",
+    "ssl.key.location",
+    "ssl.key.pem",
+    "ssl.key.password",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.crl.location",
+    "ssl.cipher.suites",
+    "ssl.curves.list",
+    "ssl.sigalgs.list",
+    "ssl.endpoint.identification.algorithm",
+    "enable.ssl.certificate.verification",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.username",
+    "sasl.password",
+    "client.id",
+    "client.rack",
+    "client.dns.lookup",
+    "broker.address.family",
+    "broker.address.ttl",
+    "socket.timeout.ms",
+    "socket.connection.setup.timeout.ms",
+    "socket.keepalive.enable",
+    "socket.receive.buffer.bytes",
+    "connections.max.idle.ms",
+    "reconnect.backoff.ms",
+    "reconnect.backoff.max.ms",
+    "fetch.min.bytes",
+    "fetch.wait.max.ms",
+    "fetch.max.bytes",
+    "max.partition.fetch.bytes",
+    "receive.message.max.bytes",
+    "queued.max.messages.kbytes",
+];
+
+/// What must come from a file or the environment, so that no configuration file holds it.
+const SECRET: &[&str] = &["sasl.password", "ssl.key.password", "ssl.keystore.password", "ssl.key.pem"];
+
+/// What people may try to set, and why it can't be: each would break the promise that we disturb nothing.
+const REFUSED: &[(&str, &str)] = &[
+    ("bootstrap.servers", "write it as `brokers`"),
+    ("group.id", "Sillage reads with a group id of its own, and leaves no group behind"),
+    ("group.instance.id", "Sillage joins no group"),
+    ("enable.auto.commit", "Sillage never commits"),
+    ("enable.auto.offset.store", "Sillage never commits"),
+    ("auto.offset.reset", "where to begin is said by `from`, and a jump must never be silent"),
+    ("isolation.level", "write it as `transactions`"),
+    ("check.crcs", "every record is checked"),
+];
+
+/// Checks names and the form of secrets, without reading them.
+pub fn check(source: &str, options: &BTreeMap<String, String>) -> Result<(), CollectorError> {
+    for (key, value) in options {
+        if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| refused == key) {
+            return Err(CollectorError::Config(format!("source `{source}`: `{key}` can't be set in `options`: {why}")));
+        }
+        if !ALLOWED.contains(&key.as_str()) {
+            let meant = nearest(key).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+            return Err(CollectorError::Config(format!(
+                "source `{source}`: `{key}` is none of the settings that `options` takes{meant}"
+            )));
+        }
+        if SECRET.contains(&key.as_str()) && secret_place(value).is_none() {
+            return Err(CollectorError::Config(format!(
+                "source `{source}`: `{key}` is a secret: write \"file:/path/to/it\" or \"env:NAME\", not the secret itself"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The options with their secrets read.
+pub fn read(source: &str, options: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, CollectorError> {
+    check(source, options)?;
+    options.iter().map(|(key, value)| Ok((key.clone(), secret(source, key, value)?))).collect()
+}
+
+enum Secret<'a> {
+    File(&'a str),
+    Environment(&'a str),
+}
+
+fn secret_place(value: &str) -> Option<Secret<'_>> {
+    if let Some(path) = value.strip_prefix("file:") {
+        return Some(Secret::File(path));
+    }
+    value.strip_prefix("env:").map(Secret::Environment)
+}
+
+/// A value as it is, or what its `file:` or `env:` holds, without the newline that editors add.
+pub fn secret(source: &str, key: &str, value: &str) -> Result<String, CollectorError> {
+    match secret_place(value) {
+        None => Ok(value.to_owned()),
+        Some(Secret::File(path)) => match std::fs::read_to_string(path) {
+            Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+            Err(error) => Err(CollectorError::Config(format!(
+                "source `{source}`: can't read `{key}` from file `{path}`: {error}"
+            ))),
+        },
+        Some(Secret::Environment(name)) => std::env::var(name).map_err(|_| {
+            CollectorError::Config(format!(
+                "source `{source}`: `{key}` should come from environment `{name}`, which isn't set"
+            ))
+        }),
+    }
+}
+
+/// The allowed name that differs least, where it is near enough to be meant.
+fn nearest(key: &str) -> Option<&'static str> {
+    let (distance, near) = ALLOWED.iter().map(|allowed| (distance(key, allowed), *allowed)).min()?;
+    (distance <= 4).then_some(near)
+}
+
+/// How many letters must be added, removed or changed (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, letter) in from.chars().take(100).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, other) in to.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(key: &str, value: &str) -> String {
+        let options = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        check("main", &options).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_would_disturb_others_can_not_be_set() {
+        assert!(refusal("group.id", "billing").contains("no group"));
+        assert!(refusal("enable.auto.commit", "true").contains("never commits"));
+        assert!(refusal("auto.offset.reset", "earliest").contains("`from`"));
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_told_with_what_was_meant() {
+        assert!(refusal("sasl.mecanism", "PLAIN").contains("did you mean `sasl.mechanism`?"));
+        assert!(!refusal("plugin.library.paths", "/tmp/evil.so").contains("did you mean"));
+    }
+
+    #[test]
+    fn a_secret_in_the_file_itself_is_refused_without_being_shown() {
+        let refusal = refusal("sasl.password", "hunter2");
+        assert!(refusal.contains("file:") && !refusal.contains("hunter2"), "{refusal}");
+    }
+
+    #[test]
+    fn secrets_are_read_from_files_without_their_last_newline() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        std::fs::write(&path, "s3 cret\n").unwrap();
+        assert_eq!(secret("main", "sasl.password", &format!("file:{}", path.display())).unwrap(), "s3 cret");
+        let missing = secret("main", "sasl.password", "file:/nowhere/at/all").unwrap_err().to_string();
+        assert!(missing.contains("/nowhere/at/all"), "{missing}");
+        assert!(secret("main", "sasl.password", "env:SILLAGE_NOT_SET").unwrap_err().to_string().contains("isn't set"));
+    }
+}

@@ -1,0 +1,293 @@
+//! The thread that reads one cluster.
+//!
+//! Every few seconds a *survey* asks which topics and partitions there are, where each log begins and ends, and puts every
+//! partition where it belongs; in between it polls. Whatever goes wrong ends in a survey: there is one place where decisions are made.
+
+mod survey; // where decisions are made
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::metadata::Metadata;
+use rdkafka::topic_partition_list::Offset;
+use store::board::ChannelStatus;
+use store::checkpoint::Reached;
+use store::position::Incarnation;
+use store::{Channel, Checkpoint, Timestamp};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::source::Batch;
+use crate::source::kafka::From;
+use crate::source::kafka::client::{Hearing, advice};
+use crate::source::kafka::message::{self, Around};
+use crate::source::kafka::place::{self, Bounds, Place};
+use crate::source::kafka::topics::Selection;
+use crate::source::notice::Notice;
+use crate::source::raw::{Raw, checksum};
+
+/// How often we look for new topics and partitions, and measure how far behind we are: new ones are read within 10 s.
+const SURVEY_EVERY: Duration = Duration::from_secs(3);
+
+/// How soon we look again after something went wrong.
+const SURVEY_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long the brokers may take to answer a survey.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a poll waits when nothing has come: the longest that a stop has to wait.
+const POLL_IDLE: Duration = Duration::from_millis(100);
+
+/// How many records a batch holds at most: enough to spread the cost of one fsync, few enough to be decoded in a tenth of a second.
+const BATCH_RECORDS_MAX: usize = 4_096;
+
+/// How many bytes of keys, bodies and header values a batch holds before it is closed: with one batch kept, one waiting and one
+/// being filled, three times this and at most one huge record each.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// How long a batch waits for company: long enough for many records under load, too short to be seen.
+const BATCH_LINGER: Duration = Duration::from_millis(15);
+
+/// What the thread is to watch.
+pub struct Watch {
+    pub brokers: Vec<String>,
+    pub client_config: ClientConfig,
+    pub selection: Selection,
+    pub from: From,
+    pub optional: bool,
+    pub checkpoint: Checkpoint,
+    pub notice: Notice,
+    pub stop: CancellationToken,
+    pub batches: mpsc::Sender<Batch>,
+}
+
+/// One topic that is watched.
+struct Topic {
+    channel: Channel,
+    incarnation: Incarnation,
+    partitions: BTreeMap<i32, Partition>,
+    /// A record before our place turned out to be another one: the topic was made again.
+    reborn: bool,
+}
+
+/// One partition that is watched.
+struct Partition {
+    reached: Reached,
+    state: State,
+    /// Whether librdkafka reads it for us.
+    assigned: bool,
+    bounds: Option<Bounds>,
+    short_since: Option<Instant>,
+    /// Key and body of the last record of the batch that is being filled: its checksum is worked out once a batch.
+    last: Option<(Option<bytes::Bytes>, Option<bytes::Bytes>)>,
+    /// True when records came since the last survey.
+    moved: bool,
+}
+
+/// What we do with a partition.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing is known of where to begin; true where `from` of the configuration says it.
+    New { by_config: bool },
+    /// It is to be read on from our place.
+    Waiting,
+    /// It is read; the record before our place comes first, to be known again.
+    Checking,
+    /// It is read.
+    Reading,
+}
+
+/// Why the thread ends.
+struct Stopped;
+
+/// Reads one cluster until it is told to stop.
+pub struct Observer {
+    watch: Watch,
+    hearing: Hearing,
+    topics: HashMap<String, Topic>,
+    cluster: Option<Arc<str>>,
+    batch: Vec<Raw>,
+    batch_bytes: usize,
+    batch_began: Instant,
+    survey_at: Instant,
+    surveyed: bool,
+    /// The brokers didn't answer the last survey: when they do again, everything is checked anew.
+    was_down: bool,
+    /// librdkafka stopped reading some partition and doesn't say which.
+    stuck: bool,
+    /// Nothing was waiting when we last polled.
+    drained: bool,
+    /// Why the brokers refuse us something, once they did.
+    denied: Option<String>,
+    cannot_seek_by_time: bool,
+    probed_time: bool,
+    probed_groups: bool,
+    /// Whose last record is in the batch that is being filled.
+    touched: Vec<(Channel, i32)>,
+}
+
+impl Observer {
+    pub fn new(watch: Watch) -> Observer {
+        let mut topics: HashMap<String, Topic> = HashMap::new();
+        for ((channel, number), reached) in &watch.checkpoint.partitions {
+            let topic = topics.entry(channel.as_str().to_owned()).or_insert_with(|| Topic::new(channel.clone()));
+            topic.incarnation = topic.incarnation.max(reached.incarnation);
+            topic.partitions.insert(*number, Partition::new(reached.clone(), State::Waiting));
+        }
+        let now = Instant::now();
+        Observer {
+            watch,
+            hearing: Hearing::default(),
+            topics,
+            cluster: None,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            batch_began: now,
+            survey_at: now,
+            surveyed: false,
+            was_down: false,
+            stuck: false,
+            drained: false,
+            denied: None,
+            cannot_seek_by_time: false,
+            probed_time: false,
+            probed_groups: false,
+            touched: Vec::new(),
+        }
+    }
+
+    /// Reads until told to stop, or until librdkafka gives up: then the source is opened anew.
+    pub fn run(mut self) {
+        let consumer: BaseConsumer<Hearing> = match self.watch.client_config.create_with_context(self.hearing.clone()) {
+            Ok(consumer) => consumer,
+            Err(error) => return self.watch.notice.down(format!("librdkafka can't start: {error}")),
+        };
+        while !self.watch.stop.is_cancelled() {
+            if self.step(&consumer).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn step(&mut self, consumer: &BaseConsumer<Hearing>) -> Result<(), Stopped> {
+        if Instant::now() >= self.survey_at {
+            self.survey(consumer)?;
+        }
+        let wait = if self.batch.is_empty() {
+            POLL_IDLE.min(self.survey_at.saturating_duration_since(Instant::now()))
+        } else {
+            BATCH_LINGER.saturating_sub(self.batch_began.elapsed())
+        };
+        match consumer.poll(wait) {
+            Some(Ok(message)) => self.take(&message),
+            Some(Err(error)) => return self.trouble(&error),
+            None => self.drained = true,
+        }
+        let full = self.batch.len() >= BATCH_RECORDS_MAX || self.batch_bytes >= BATCH_BYTES_MAX;
+        if full || (!self.batch.is_empty() && self.batch_began.elapsed() >= BATCH_LINGER) {
+            self.hand_over(Checkpoint::none(self.watch.checkpoint.source.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// Puts a message into the batch, unless it only proves that the topic is the same, or isn't.
+    fn take(&mut self, message: &BorrowedMessage<'_>) {
+        let Some(topic) = self.topics.get_mut(message.topic()) else { return };
+        let Some(partition) = topic.partitions.get_mut(&message.partition()) else { return };
+        let offset = message.offset();
+        match partition.state {
+            State::New { .. } | State::Waiting => return, // left over from before it was put elsewhere
+            State::Reading => {}
+            State::Checking => {
+                partition.state = State::Reading;
+                if offset == partition.reached.next - 1 && !partition.knows_again(message) {
+                    topic.reborn = true;
+                    for partition in topic.partitions.values_mut() {
+                        partition.state = State::Waiting;
+                    }
+                    self.survey_at = Instant::now();
+                    return;
+                }
+            }
+        }
+        if offset < partition.reached.next {
+            return; // kept already
+        }
+        let raw = message::raw(
+            message,
+            Around {
+                source: &self.watch.checkpoint.source,
+                cluster: self.cluster.as_ref(),
+                channel: &topic.channel,
+                incarnation: topic.incarnation,
+                received_at: Timestamp::now(),
+            },
+        );
+        partition.reached.next = offset + 1;
+        partition.reached.last_timestamp = raw.timestamp;
+        if partition.last.replace((raw.key.clone(), raw.body.clone())).is_none() {
+            self.touched.push((topic.channel.clone(), message.partition()));
+        }
+        partition.moved = true;
+        if self.batch.is_empty() {
+            self.batch_began = Instant::now();
+        }
+        self.batch_bytes += message.key_len() + message.payload_len();
+        self.batch_bytes +=
+            raw.headers.iter().filter_map(|header| header.value.as_ref()).map(bytes::Bytes::len).sum::<usize>();
+        self.batch.push(raw);
+    }
+
+    /// Hands the batch to the store's side, and waits while that is busy. `beside` is what else the checkpoint is to say.
+    fn hand_over(&mut self, beside: Checkpoint) -> Result<(), Stopped> {
+        let mut checkpoint = beside;
+        checkpoint.cluster = self.cluster.as_deref().map(str::to_owned);
+        for (channel, number) in self.touched.drain(..) {
+            let topic = self.topics.get_mut(channel.as_str());
+            let Some(partition) = topic.and_then(|topic| topic.partitions.get_mut(&number)) else { continue };
+            let Some((key, body)) = partition.last.take() else { continue };
+            partition.reached.last_checksum = Some(checksum(key.as_deref(), body.as_deref()));
+            checkpoint.partitions.insert((channel, number), partition.reached.clone());
+        }
+        let raws = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        if raws.is_empty() && checkpoint.partitions.is_empty() {
+            return Ok(());
+        }
+        self.watch.batches.blocking_send(Batch { raws, checkpoint }).map_err(|_| Stopped)
+    }
+
+    /// librdkafka says that something is wrong.
+    fn trouble(&mut self, error: &KafkaError) -> Result<(), Stopped> {
+        if let KafkaError::MessageConsumptionFatal(_) = error {
+            self.watch.notice.down(format!("librdkafka gave up and is started anew: {error}"));
+            return Err(Stopped);
+        }
+        match error.rdkafka_error_code() {
+            // It reads no further in some partition until it is put elsewhere, and doesn't say which.
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                self.stuck = true;
+                self.survey_at = Instant::now();
+            }
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::BadMessage,
+            ) => {
+                let trouble = self.hearing.trouble(Instant::now() - SURVEY_EVERY);
+                self.denied = Some(advice(&self.watch.brokers.join(","), trouble.as_ref()));
+                self.survey_at = self.survey_at.min(Instant::now() + SURVEY_AGAIN);
+            }
+            // A topic that is gone, brokers that are gone: the survey finds out which.
+            _ => self.survey_at = self.survey_at.min(Instant::now() + SURVEY_AGAIN),
+        }
+        Ok(())
+    }
+}

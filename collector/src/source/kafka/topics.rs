@@ -1,0 +1,108 @@
+//! Which topics are meant: globs, with `!` for exclusions.
+
+/// Which topics are meant.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    wanted: Vec<String>,
+    unwanted: Vec<String>,
+}
+
+impl Selection {
+    /// From patterns such as `order.*` and `!*.internal`; `*` stands for any text, `?` for one character.
+    /// Exclusions win wherever they stand. Where there are only exclusions, everything else is meant.
+    pub fn new(patterns: &[String]) -> Selection {
+        let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
+        for pattern in patterns {
+            match pattern.strip_prefix('!') {
+                Some(pattern) => unwanted.push(pattern.to_owned()),
+                None => wanted.push(pattern.clone()),
+            }
+        }
+        if wanted.is_empty() {
+            wanted.push("*".to_owned());
+        }
+        Selection { wanted, unwanted }
+    }
+
+    /// Whether this topic is meant. Kafka's internal topics (`__consumer_offsets`, ...) are only where a pattern begins with `__`.
+    pub fn takes(&self, topic: &str) -> bool {
+        let internal = topic.starts_with("__");
+        self.wanted.iter().any(|pattern| (!internal || pattern.starts_with("__")) && matches(pattern, topic))
+            && !self.unwanted.iter().any(|pattern| matches(pattern, topic))
+    }
+}
+
+/// Whether a glob holds for a name. Runs in the product of their lengths at worst, whatever the pattern.
+fn matches(pattern: &str, name: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    let (mut at, mut read) = (0, 0);
+    let mut last_star: Option<(usize, usize)> = None; // where the latest `*` stands, and how much of the name it has taken
+    while read < name.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                last_star = Some((at, read));
+                at += 1;
+            }
+            Some('?') => {
+                at += 1;
+                read += 1;
+            }
+            Some(letter) if *letter == name[read] => {
+                at += 1;
+                read += 1;
+            }
+            _ => match last_star {
+                Some((star, taken)) => {
+                    last_star = Some((star, taken + 1));
+                    at = star + 1;
+                    read = taken + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|letter| *letter == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(patterns: &[&str], topic: &str) -> bool {
+        let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        Selection::new(&patterns).takes(topic)
+    }
+
+    #[test]
+    fn globs_choose_topics() {
+        assert!(check(&["*"], "order.placed"));
+        assert!(check(&["order.*"], "order.placed"));
+        assert!(check(&["*.dlt"], "order.placed.dlt"));
+        assert!(check(&["order.?laced"], "order.placed"));
+        assert!(check(&["*a*b*"], "xxaxxbxx"));
+        assert!(!check(&["order.*"], "payment.taken"));
+        assert!(!check(&["order"], "order.placed"));
+        assert!(!check(&["*.dlt"], "order.dlt.x"));
+        assert!(!check(&["?"], ""));
+    }
+
+    #[test]
+    fn exclusions_win_wherever_they_stand() {
+        assert!(!check(&["*", "!internal.*"], "internal.jobs"));
+        assert!(!check(&["!internal.*", "*"], "internal.jobs"));
+        assert!(check(&["!internal.*"], "orders"));
+    }
+
+    #[test]
+    fn internal_topics_are_left_out_unless_asked_for() {
+        assert!(!check(&["*"], "__consumer_offsets"));
+        assert!(check(&["*", "__consumer_offsets"], "__consumer_offsets"));
+        assert!(check(&["__*"], "__transaction_state"));
+    }
+
+    #[test]
+    fn a_hostile_pattern_ends_soon() {
+        assert!(!check(&["*a*a*a*a*a*a*a*a*a*a*a*a*b"], &"a".repeat(249)));
+    }
+}
