@@ -1,1 +1,128 @@
 //! What shows the store: pages, JSON API, live, access.
+//!
+//! ```text
+//! request -> guard (headers, Host, login, Origin, form token) -> routes -> page (Params -> template struct -> html)
+//! ```
+//!
+//! Pages are whole without JavaScript; the one script only upgrades them. Knows the store, not the collector.
+
+// The frame.
+mod asset; // the one CSS file, the one JS file, the icon
+mod config; // `[web]` and `[[access]]`
+mod door; // who may come in
+mod guard; // what every request passes first
+mod href; // typed links
+mod listen; // the accept loop
+mod routes; // all addresses on one screen
+mod state; // what every handler can reach
+
+// What is shown.
+mod api; // the JSON API and the probes
+mod page; // the pages
+
+#[cfg(test)]
+mod given; // the whole console over a store, for tests
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use store::{Board, Store};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::config::{Access, Config, PublicUrl, Role, SECRET_BYTES_MIN, Secret, SecretError};
+pub use crate::state::AppState;
+
+use crate::door::Door;
+use crate::href::Links;
+
+/// A console that serves.
+#[derive(Debug)]
+pub struct Web {
+    /// The address it listens on, with the port that was really taken.
+    pub address: SocketAddr,
+    /// The address for people, such as `http://127.0.0.1:7455/`.
+    pub url: String,
+    /// Ends once the console was told to stop and its last request is answered.
+    pub task: JoinHandle<()>,
+}
+
+/// Why the console can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum WebError {
+    /// Others could reach it without a login.
+    #[error(
+        "[web] listen = \"{0}\" can be reached by others, and nobody has to log in: add [[access]] with a secret, \
+         or set [web] allow_unauthenticated = true if something in front of it asks who they are"
+    )]
+    Open(SocketAddr),
+    /// A secret of `[[access]]` can't be used.
+    #[error("[[access]] \"{name}\" has no usable secret")]
+    Secret {
+        /// Whose it is.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: SecretError,
+    },
+    /// The address can't be listened on.
+    #[error("can't listen on {address}: set [web] listen, or --listen, to another one (port 0 takes any free one)")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Config {
+    /// Whether it may listen at all: before any port opens.
+    pub fn check(&self, access: &[Access]) -> Result<(), WebError> {
+        let is_open = !self.listen.ip().is_loopback() && access.is_empty() && !self.allow_unauthenticated;
+        if is_open {
+            return Err(WebError::Open(self.listen));
+        }
+        door(self, access).map(|_| ())
+    }
+}
+
+fn door(config: &Config, access: &[Access]) -> Result<Door, WebError> {
+    Door::new(access, config.public_url.clone(), config.listen.ip().is_loopback())
+        .map_err(|(name, source)| WebError::Secret { name, source })
+}
+
+/// Starts the console. It stops when `shutdown` is cancelled: open requests are answered, then the task ends.
+pub async fn start(
+    config: Config,
+    access: Vec<Access>,
+    store: Arc<dyn Store>,
+    board: Arc<Board>,
+    shutdown: CancellationToken,
+) -> Result<Web, WebError> {
+    config.check(&access)?;
+    let state = state(&config, &access, store, board)?;
+    let listener =
+        TcpListener::bind(config.listen).await.map_err(|source| WebError::Listen { address: config.listen, source })?;
+    let address = listener.local_addr().map_err(|source| WebError::Listen { address: config.listen, source })?;
+    let url = match &config.public_url {
+        Some(url) => format!("{}{}/", url.origin(), url.path),
+        None if address.ip().is_unspecified() => format!("http://localhost:{}/", address.port()),
+        None => format!("http://{address}/"),
+    };
+    let task = tokio::spawn(listen::serve(listener, routes::app(state), shutdown));
+    Ok(Web { address, url, task })
+}
+
+fn state(config: &Config, access: &[Access], store: Arc<dyn Store>, board: Arc<Board>) -> Result<AppState, WebError> {
+    let prefix = config.public_url.as_ref().map_or("", |url| url.path.as_str());
+    Ok(AppState {
+        store,
+        board,
+        links: Links::below(prefix),
+        door: Arc::new(door(config, access)?),
+        started: Instant::now(),
+    })
+}

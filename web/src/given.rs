@@ -1,0 +1,212 @@
+//! For tests: the whole console over a store, asked as a browser or a script asks it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use store::engine::{Counts, Facet, Forgotten, Found, PageRequest, Sequence, Stats};
+use store::knot::Tie;
+use store::{Board, Store, StoreError};
+use tower::ServiceExt;
+
+use crate::config::{Access, Config, PublicUrl, Role};
+use crate::{routes, state};
+
+/// The whole console, without a socket.
+pub struct Console {
+    app: Router,
+    headers: Vec<(&'static str, String)>,
+}
+
+/// What the console answered.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Console {
+    /// Over a store, for everybody on this machine.
+    pub fn over(store: Arc<dyn Store>) -> Console {
+        Console::with(&Config::default(), &[], store, Arc::default())
+    }
+
+    /// Over a store and what the collector reports.
+    pub fn beside(store: Arc<dyn Store>, board: Arc<Board>) -> Console {
+        Console::with(&Config::default(), &[], store, board)
+    }
+
+    /// With somebody who may look (`view secret`) and somebody who may operate (`operate secret`).
+    pub fn locked(store: Arc<dyn Store>) -> Console {
+        let person =
+            |name: &str, role| Access { name: name.into(), secret: format!("{name} secret").as_str().into(), role };
+        let access = [person("view", Role::View), person("operate", Role::Operate)];
+        Console::with(&Config::default(), &access, store, Arc::default())
+    }
+
+    /// Behind a proxy under this address.
+    pub fn behind(public_url: &str, store: Arc<dyn Store>) -> Console {
+        let public_url = Some(PublicUrl::try_from(public_url.to_owned()).unwrap());
+        Console::with(&Config { public_url, ..Config::default() }, &[], store, Arc::default())
+    }
+
+    fn with(config: &Config, access: &[Access], store: Arc<dyn Store>, board: Arc<Board>) -> Console {
+        let state = state(config, access, store, board).unwrap();
+        Console { app: routes::app(state), headers: Vec::new() }
+    }
+
+    /// With a header on every request from now on.
+    pub fn sending(mut self, name: &'static str, value: &str) -> Console {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// What a request is answered.
+    pub async fn ask(&self, request: axum::http::request::Builder, body: String) -> Answer {
+        let mut request = request;
+        if !self.headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header(header::HOST, "localhost:7455");
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let response = self.app.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// What `GET` is answered.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Request::get(path), String::new()).await
+    }
+
+    /// What a form is answered.
+    pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        let encode =
+            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        let request = Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.ask(request, body.join("&")).await
+    }
+
+    /// The page at a path; it must be there.
+    pub async fn page(&self, path: &str) -> Answer {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        answer.assert_binds_browsers();
+        answer
+    }
+}
+
+impl Answer {
+    /// A header's value; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The token of the page's forms.
+    pub fn token(&self) -> &str {
+        let (_, rest) = self.body.split_once("name=\"token\" value=\"").expect("the page has a form");
+        rest.split_once('"').unwrap().0
+    }
+
+    /// What a person reads: the main part without its tags, white space made one.
+    pub fn text(&self) -> String {
+        let main = self.body.split_once("<main").map_or(self.body.as_str(), |(_, main)| main);
+        let mut text = String::new();
+        let mut in_tag = false;
+        for letter in main.chars() {
+            match letter {
+                '<' => in_tag = true,
+                '>' => {
+                    in_tag = false;
+                    text.push(' ');
+                }
+                letter if !in_tag => text.push(letter),
+                _ => {}
+            }
+        }
+        let text = text
+            .replace("&#34;", "\"")
+            .replace("&#39;", "'")
+            .replace("&#60;", "<")
+            .replace("&#62;", ">")
+            .replace("&#38;", "&");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// A person can read this.
+    #[track_caller]
+    pub fn shows(&self, words: &str) -> &Answer {
+        let text = self.text();
+        assert!(text.contains(words), "\"{words}\" is not shown in: {text}");
+        self
+    }
+
+    /// A person can't read this.
+    #[track_caller]
+    pub fn hides(&self, words: &str) -> &Answer {
+        let text = self.text();
+        assert!(!text.contains(words), "\"{words}\" is shown in: {text}");
+        self
+    }
+
+    /// Nothing in it needs what our policy forbids.
+    #[track_caller]
+    pub fn assert_binds_browsers(&self) {
+        assert!(self.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
+        assert!(!self.body.contains(" style="), "a style attribute is ignored under our policy");
+        assert!(!self.body.contains("<style"), "a style element is ignored under our policy");
+        let scripts = self.body.matches("<script").count();
+        assert_eq!(
+            scripts,
+            self.body.matches("<script type=\"module\" src=\"").count(),
+            "an inline script doesn't run"
+        );
+        for handler in [" onclick=", " onload=", " onerror=", "javascript:"] {
+            assert!(!self.body.contains(handler), "{handler}");
+        }
+    }
+}
+
+/// A store that holds nothing.
+pub fn empty() -> Arc<dyn Store> {
+    Arc::new(Empty(tokio::sync::watch::Sender::default()))
+}
+
+struct Empty(tokio::sync::watch::Sender<Sequence>);
+
+#[async_trait::async_trait]
+impl Store for Empty {
+    async fn append(&self, _: Vec<store::Entry>, _: store::Checkpoint) -> Result<Sequence, StoreError> {
+        Err(StoreError::Closed)
+    }
+    async fn checkpoint(&self, source: &store::SourceName) -> Result<store::Checkpoint, StoreError> {
+        Ok(store::Checkpoint::none(source.clone()))
+    }
+    async fn related(&self, _: &[(Tie, store::Knot)], _: usize) -> Result<Found, StoreError> {
+        Ok(Found::default())
+    }
+    async fn search(&self, _: &store::Query, _: PageRequest) -> Result<Found, StoreError> {
+        Ok(Found::default())
+    }
+    async fn since(&self, _: Sequence, _: &store::Query, _: usize) -> Result<Found, StoreError> {
+        Ok(Found::default())
+    }
+    async fn count(&self, _: &store::Query, _: Facet) -> Result<Counts, StoreError> {
+        Ok(Counts::default())
+    }
+    async fn forget(&self, _: &store::Query) -> Result<Forgotten, StoreError> {
+        Ok(Forgotten::default())
+    }
+    fn generation(&self) -> tokio::sync::watch::Receiver<Sequence> {
+        self.0.subscribe()
+    }
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        Ok(Stats::default())
+    }
+}

@@ -1,0 +1,73 @@
+//! All addresses on one screen.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::Uri;
+use axum::http::uri::PathAndQuery;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tower::ServiceBuilder;
+use tower::util::MapRequestLayer;
+use tower_http::compression::CompressionLayer;
+
+use crate::page::{help, login, overview, theme};
+use crate::state::AppState;
+use crate::{api, asset, guard, page};
+
+/// The whole console.
+pub fn app(state: AppState) -> Router {
+    let routes = Router::new()
+        .route("/", get(overview::show))
+        .route("/help", get(help::show))
+        .route("/login", get(login::show).post(login::log_in))
+        .route("/logout", post(login::log_out))
+        .route("/theme", post(theme::choose))
+        .route("/assets/{version}/{name}", get(asset::show))
+        .route("/favicon.ico", get(asset::icon))
+        .route("/icon.svg", get(asset::icon))
+        .nest("/api/v1", api::routes())
+        .merge(api::probes())
+        .fallback(page::nowhere)
+        .method_not_allowed_fallback(page::nowhere);
+    below_prefix(&state, wrapped(routes, state.clone()))
+}
+
+/// From the inside out: the guard, error pages around it, the browser's bonds around everything, compressed last.
+fn wrapped(routes: Router<AppState>, state: AppState) -> Router {
+    routes
+        .layer(from_fn_with_state(state.clone(), page::show_problems))
+        .layer(from_fn_with_state(state.clone(), guard::check))
+        .layer(from_fn(guard::bind_browsers))
+        .layer(CompressionLayer::new())
+        .with_state(state)
+}
+
+/// Takes the public address's path off what is asked for. A proxy may pass it on or take it off itself: both work.
+fn below_prefix(state: &AppState, app: Router) -> Router {
+    let prefix = state.links.prefix().to_owned();
+    if prefix.is_empty() {
+        return app;
+    }
+    let strip = MapRequestLayer::new(move |mut request: Request| {
+        if let Some(uri) = without_prefix(&prefix, request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        request
+    });
+    Router::new().fallback_service(ServiceBuilder::new().layer(strip).service(app))
+}
+
+fn without_prefix(prefix: &str, uri: &Uri) -> Option<Uri> {
+    let rest = uri.path_and_query()?.as_str().strip_prefix(prefix)?;
+    let path_and_query = match rest.as_bytes().first() {
+        Some(b'/') => rest.to_owned(),
+        None | Some(b'?') => format!("/{rest}"),
+        Some(_) => return None,
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path_and_query).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests;

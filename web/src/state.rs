@@ -1,0 +1,24 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use store::{Board, Store};
+
+use crate::door::Door;
+use crate::href::Links;
+
+/// What every handler can reach. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// What Sillage remembers.
+    pub store: Arc<dyn Store>,
+    /// What the collector reports of itself.
+    pub board: Arc<Board>,
+    /// Writes our addresses.
+    pub links: Links,
+    /// Who may come in.
+    pub door: Arc<Door>,
+    /// When the console started.
+    pub started: Instant,
+}
