@@ -26,6 +26,9 @@ pub mod query; // what can be asked for
 // What is computed from it.
 pub mod flow; // everything that hangs together with one cause
 
+#[cfg(any(test, feature = "fixture"))]
+pub mod fixture; // entries for tests
+
 pub use board::Board;
 pub use checkpoint::Checkpoint;
 pub use engine::{Store, StoreError};

@@ -1,11 +1,32 @@
 //! What can be asked for: a query holds for one entry.
 //!
-//! Both engines answer by [`Query::matches`](Query): the index only narrows, the query decides.
+//! Both engines answer by [`Query::matches`]: the index only narrows, the query decides. What the index narrows by comes from the
+//! same functions: [`Field::values`] for fields, [`text`] split by [`words`] for free text. So they never disagree.
+//!
+//! ```text
+//! search box -> goto(text): straight to a trace, an event, a record
+//!            -> Query::parse(text) -> Store::search -> narrowed by the index -> Query::matches(entry, now)
+//! ```
+
+mod fields; // the names of fields, and which values an entry has for each
+mod goto; // what a bare word may name, to go straight there
+mod matches; // what a query means
+mod parse; // from text
+mod print; // back to text
+mod suggest; // what was probably meant
+mod text; // the searchable text of an entry
+mod words; // how text is split into words
 
 use std::time::Duration;
 
 use crate::entry::Kind;
 use crate::time::Timestamp;
+
+pub use fields::BODY_PARSED_BYTES_MAX;
+pub use goto::{Goto, goto};
+pub use parse::QueryError;
+pub use text::{TEXT_BYTES_MAX, text};
+pub use words::{WORD_BYTES_MAX, Words, words};
 
 /// A question to one entry.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -37,7 +58,7 @@ pub enum Query {
     },
     /// This word or phrase occurs somewhere in the entry (body, key, headers, attributes, names, ids), whatever its case.
     Text {
-        /// The words in order, as the text is split into words; the last one may be the beginning of a word.
+        /// The words in order, as [`words`] splits them: lower case, ids in their parts; the last one may be the beginning of a word.
         words: Vec<String>,
         /// True where the last word ended in `*`.
         prefix: bool,
@@ -73,7 +94,8 @@ pub enum Field {
     Service,
     /// `span`: a span's name.
     Span,
-    /// `status`: dead, retried, failed, ok, waiting.
+    /// `status`: `dead` on a dead letter, `retried` on a retry copy and where more than one attempt is told, `failed` or `ok` on a span.
+    /// No entry is `waiting`: whoever lists flows works that out from the current commits.
     Status,
     /// `role`: event, retry or dead for a record; producer, consumer, server, client or internal for a span; the severity for a log.
     Role,
@@ -85,7 +107,7 @@ pub enum Field {
     Cause,
     /// `duration`: a span's duration.
     Duration,
-    /// `age`: how long ago, by the entry's own time.
+    /// `age`: how long ago, by the entry's own time. It has no values to index, because it depends on now.
     Age,
     /// `body.path.to.field`: a field of a JSON body.
     Body(String),
@@ -102,7 +124,7 @@ pub enum Test {
     Is(String),
     /// Begins with this text.
     Begins(String),
-    /// Lies between these numbers, both included; for `duration` and `age` in nanoseconds.
+    /// Lies between these numbers, both included; for `duration` and `age` in nanoseconds. Values that are no numbers don't.
     Between(Option<f64>, Option<f64>),
     /// Has any value.
     Present,
