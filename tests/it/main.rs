@@ -1,1 +1,17 @@
-//! The built program against real parts.
+//! The built program against real parts: Apache Kafka, foreign clients with OpenTelemetry's own instrumentation,
+//! telemetrygen, NATS. Everything is asked from outside, over the wire, as a user or another program would.
+//!
+//! Run by `tests/run it`, which installs the parts first (`tests/parts/install`); a test whose part is missing fails and says so.
+#![expect(clippy::unwrap_used, reason = "in a test that can't go on, the panic is the report")]
+
+mod rig; // starts the program and the parts, speaks HTTP, OTLP and Kafka to them
+
+mod configuration; // bad files, bad flags, taken ports: what a person reads before anything runs
+mod crash; // kill -9 under load: nothing acknowledged is lost or doubled
+mod demo; // `sillage demo` by itself
+mod foreign; // producers and consumers in other languages, instrumented by OpenTelemetry, not by us
+mod generator; // telemetrygen, OpenTelemetry's own load generator
+mod jetstream; // NATS beside Kafka
+mod kafka_source; // what is read from a real Kafka, and what is left alone there
+mod otlp_receiver; // OTLP in every transport and encoding, good and bad
+mod trouble; // brokers that are down, disks that refuse, folders that are damaged

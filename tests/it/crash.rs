@@ -1,0 +1,229 @@
+//! kill -9 under load, again and again. The oracle is outside the process: what was acknowledged to us over OTLP, and what the broker
+//! acknowledged, must be found exactly once and whole; what was never sent must not be there.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use opentelemetry_proto::tonic::trace::v1::Span;
+use serde_json::{Value, json};
+
+use crate::rig::home::{Home, Sillage};
+use crate::rig::kafka::{self, Draft, Kafka};
+use crate::rig::{otlp, unique};
+
+/// How often the process is killed.
+const KILLS: usize = 10;
+
+/// Of each, while the process is up: the promise is tested at 2,000 a second, so a little more is sent.
+const PER_SECOND: usize = 2_400;
+
+/// Small batches often, as exporters send them.
+const TICK: Duration = Duration::from_millis(50);
+
+const PER_TICK: usize = PER_SECOND / 20;
+
+/// What became of the spans that were sent, by their number.
+#[derive(Default)]
+struct Sent {
+    /// Acknowledged: must be found exactly once.
+    acknowledged: BTreeMap<usize, Span>,
+    /// Never acknowledged and given up: may be found once or not at all.
+    given_up: BTreeMap<usize, Span>,
+    /// How many batches were sent more than once until they were acknowledged.
+    repeated: usize,
+}
+
+/// Text that follows from a number, so that a changed, mixed-up or cut payload shows.
+fn payload(number: usize) -> String {
+    let mut seed = number as u64 + 1;
+    let mut text = format!("{number}:");
+    while text.len() < 180 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        text.push_str(&format!("{:x}-", seed >> 40));
+    }
+    text
+}
+
+fn load_span(number: usize, trace: [u8; 16]) -> Span {
+    let mut span = otlp::span(trace, rand::random(), &format!("work {}", number % 5));
+    span.attributes = vec![otlp::int("number", number as i64), otlp::string("payload", payload(number))];
+    span
+}
+
+/// Sends spans at the pace until told to stop. A batch that fails is sent again until it is acknowledged, as exporters do;
+/// some are given up, as exporters do too.
+fn send_spans(home: &Home, service: &str, stop: &AtomicBool, up: &AtomicBool) -> Sent {
+    let mut sent = Sent::default();
+    let mut number = 0;
+    let mut next = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        let mut spans = Vec::new();
+        for _ in 0..PER_TICK / 4 {
+            let trace = rand::random();
+            spans.extend((0..4).map(|_| {
+                number += 1;
+                load_span(number, trace)
+            }));
+        }
+        let first = number + 1 - spans.len();
+        let request = otlp::traces(service, spans.clone());
+        let mut tries = 0;
+        let acknowledged = loop {
+            tries += 1;
+            match otlp::post(home.http, "traces", &request) {
+                Ok(answer) if answer.status == 200 => {
+                    assert!(answer.body.is_empty(), "a partial success for good spans: {:?}", answer.body);
+                    break true;
+                }
+                Ok(answer) => {
+                    assert!(matches!(answer.status, 429 | 502 | 503 | 504), "{} {}", answer.status, answer.text())
+                }
+                Err(_) => {}
+            }
+            // Every third batch that met a dead process is given up.
+            if (first / PER_TICK) % 3 == 0 || stop.load(Ordering::Relaxed) {
+                break false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let kept = spans.into_iter().enumerate().map(|(index, span)| (first + index, span));
+        if acknowledged {
+            sent.acknowledged.extend(kept);
+            sent.repeated += usize::from(tries > 1);
+        } else {
+            sent.given_up.extend(kept);
+        }
+        // While it is down there is nothing to keep pace with.
+        next = if up.load(Ordering::Relaxed) { next + TICK } else { Instant::now() + TICK };
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    sent
+}
+
+/// Sends records at the pace until told to stop, whatever becomes of Sillage: the broker is not the one that is killed.
+fn send_records(kafka: &Kafka, topic: &str, stop: &AtomicBool) -> usize {
+    let mut number = 0;
+    let mut next = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        let drafts: Vec<Draft> = (0..PER_TICK)
+            .map(|_| {
+                number += 1;
+                let mut draft = Draft::json(
+                    &format!("key-{}", number % 97),
+                    &json!({"eventId": format!("{topic}-{number}"), "eventType": "LoadSent", "producer": "it",
+                        "occurredAt": "2026-11-23T10:00:00Z", "version": 1, "number": number, "payload": payload(number)}),
+                );
+                draft.partition = Some((number % 4) as i32);
+                draft
+            })
+            .collect();
+        kafka.send(topic, &drafts);
+        next += TICK;
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    number
+}
+
+/// What a query finds, by the number that it carries; a number that is there twice fails.
+fn found(
+    sillage: &Sillage,
+    query: &str,
+    at_least: usize,
+    read: impl Fn(&Value) -> (usize, String),
+) -> BTreeMap<usize, Value> {
+    let mut by_number = BTreeMap::new();
+    for entry in sillage.search_when(query, at_least, Duration::from_secs(120)) {
+        let (number, text) = read(&entry);
+        assert_eq!(text, payload(number), "a payload that was not sent like this");
+        if let Some(before) = by_number.insert(number, entry.clone()) {
+            panic!("number {number} is there twice:\n{before}\n{entry}");
+        }
+    }
+    by_number
+}
+
+#[test]
+fn ten_kills_under_load_lose_nothing_and_double_nothing() {
+    let kafka = kafka::shared();
+    let topic = kafka.topic("load", 4);
+    let service = unique("load");
+    let home = Home::new(&kafka::source(kafka, &[&topic]));
+    let stop = AtomicBool::new(false);
+    let up = AtomicBool::new(false);
+    let up_time = Arc::new(Mutex::new(Duration::ZERO));
+
+    let (sent, records) = std::thread::scope(|scope| {
+        let spans = scope.spawn(|| send_spans(&home, &service, &stop, &up));
+        let records = scope.spawn(|| send_records(kafka, &topic, &stop));
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for kill in 0..KILLS {
+                let sillage = if kill % 4 == 3 {
+                    // A crash while it recovers from the last crash.
+                    let sillage = home.spawn("serve");
+                    std::thread::sleep(Duration::from_millis(rand::random_range(5..400)));
+                    sillage
+                } else {
+                    let sillage = home.serve();
+                    up.store(true, Ordering::Relaxed);
+                    let lives = Duration::from_millis(rand::random_range(800..3_000));
+                    std::thread::sleep(lives);
+                    *up_time.lock().unwrap() += lives;
+                    sillage
+                };
+                up.store(false, Ordering::Relaxed);
+                sillage.kill_9();
+            }
+        }));
+        // Whatever happened above, the senders must end, or the scope never would.
+        let last = run.map(|()| home.serve());
+        stop.store(true, Ordering::Relaxed);
+        let sent = (spans.join(), records.join());
+        last.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).stop();
+        (sent.0.unwrap(), sent.1.unwrap())
+    });
+
+    let up_time = up_time.lock().unwrap().as_secs_f64();
+    let rate = sent.acknowledged.len() as f64 / up_time;
+    println!(
+        "{} spans acknowledged ({rate:.0} a second of up time), {} given up, {} batches sent more than once; {records} records",
+        sent.acknowledged.len(),
+        sent.given_up.len(),
+        sent.repeated
+    );
+    assert!(rate >= 2_000.0, "the load was too light to prove anything: {rate:.0} spans a second");
+
+    let sillage = home.serve();
+    let spans = found(&sillage, &format!("service:{service}"), sent.acknowledged.len(), |span| {
+        let attributes = &span["attributes"];
+        (attributes["number"].as_u64().unwrap() as usize, attributes["payload"].as_str().unwrap().to_owned())
+    });
+    for (number, span) in &sent.acknowledged {
+        let kept = spans.get(number).unwrap_or_else(|| panic!("span {number} was acknowledged and is lost"));
+        assert_eq!(kept["traceId"], hex::encode(&span.trace_id));
+        assert_eq!(kept["spanId"], hex::encode(&span.span_id));
+        assert_eq!(kept["name"], span.name);
+    }
+    for number in spans.keys() {
+        assert!(
+            sent.acknowledged.contains_key(number) || sent.given_up.contains_key(number),
+            "span {number} was never sent"
+        );
+    }
+
+    let kept = found(&sillage, &format!("topic:{topic}"), records, |record| {
+        let body: Value = match &record["body"] {
+            Value::String(text) => serde_json::from_str(text).unwrap(),
+            other => other.clone(),
+        };
+        (body["number"].as_u64().unwrap() as usize, body["payload"].as_str().unwrap().to_owned())
+    });
+    assert!(kept.keys().copied().eq(1..=records), "records 1 to {records}, each once; found {}", kept.len());
+
+    // And by the way in which people ask: the flow of a trace holds its four spans, each once.
+    for span in sent.acknowledged.values().step_by(997) {
+        let flow = sillage.api(&format!("flow/{}", hex::encode(&span.trace_id)));
+        assert_eq!(flow["spans"].as_array().unwrap().len(), 4, "{flow}");
+    }
+}

@@ -1,0 +1,215 @@
+//! What is read from a real Kafka, and what is left alone there.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::rig::home::Home;
+use crate::rig::kafka::{self, Draft, tally};
+use crate::rig::unique;
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Records of one topic as `((partition, offset), body)`.
+fn bodies(entries: &[Value]) -> Vec<((i64, i64), String)> {
+    entries.iter().filter(|entry| entry["kind"] == "record").map(|record| (place(record), body(record))).collect()
+}
+
+fn place(record: &Value) -> (i64, i64) {
+    let place = &record["position"]["place"];
+    (place["partition"].as_i64().unwrap(), place["offset"].as_i64().unwrap())
+}
+
+fn body(record: &Value) -> String {
+    record["body"].as_str().map_or_else(|| record["body"].to_string(), str::to_owned)
+}
+
+#[test]
+fn a_record_and_the_spans_of_its_trace_are_one_flow() {
+    let kafka = kafka::shared();
+    let topic = kafka.topic("orders", 3);
+    let home = Home::new(&kafka::source(kafka, &[&topic]));
+    let sillage = home.serve();
+    let trace = hex::encode(rand::random::<[u8; 16]>());
+    let event = unique("event");
+    let value = json!({"eventId": event, "eventType": "OrderPlaced", "occurredAt": "2026-11-23T10:00:00.123Z",
+        "producer": "shop-api", "version": 3, "orderId": "o-77"});
+    let mut draft = Draft::json("o-77", &value);
+    draft.headers = vec![("traceparent", Some(format!("00-{trace}-00f067aa0ba902b7-01").into_bytes()))];
+    let at = kafka.send(&topic, &[draft])[0];
+
+    let flow = sillage.flow_when(&trace, "the record", |flow| flow["records"][0].is_object());
+    let record = &flow["records"][0];
+    assert_eq!(record["position"]["source"], "main");
+    assert_eq!(record["position"]["channel"], topic);
+    assert_eq!(place(record), (i64::from(at.0), at.1));
+    assert_eq!(record["eventId"], event);
+    assert_eq!(record["eventType"], "OrderPlaced");
+    assert_eq!(record["producer"], "shop-api");
+    assert_eq!(record["version"].as_str().map_or_else(|| record["version"].to_string(), str::to_owned), "3");
+    assert_eq!(record["key"], "o-77");
+    assert_eq!(record["traceId"], trace);
+    // The same flow by the event's own id and by its position.
+    for path in [format!("event/{event}"), format!("record/main/{topic}/{}@{}", at.0, at.1)] {
+        assert_eq!(sillage.api(&path)["records"][0]["eventId"], event, "{path}");
+    }
+}
+
+#[test]
+fn every_kind_of_record_is_kept_and_an_undecodable_one_says_why() {
+    let kafka = kafka::shared();
+    let topic = kafka.topic("odd", 1);
+    let home = Home::new(&kafka::source(kafka, &[&topic]));
+    let sillage = home.serve();
+    let large = vec![b'x'; 20 << 20];
+    let drafts = [
+        Draft { key: None, value: Some(b"no key".to_vec()), ..Draft::default() },
+        Draft { key: Some(b"tombstone".to_vec()), value: None, ..Draft::default() },
+        Draft { key: Some(vec![0xff, 0x00]), value: Some(vec![0xfe, 0xff, 0x00, 0x01]), ..Draft::default() },
+        Draft { value: Some(b"{\"eventId\": \"torn".to_vec()), ..Draft::default() },
+        Draft { value: Some(Vec::new()), ..Draft::default() },
+        Draft {
+            value: Some(b"headers".to_vec()),
+            headers: vec![
+                ("twice", Some(b"1".to_vec())),
+                ("twice", Some(b"2".to_vec())),
+                ("null", None),
+                ("traceparent", Some(b"00-wrong".to_vec())),
+            ],
+            ..Draft::default()
+        },
+        Draft {
+            value: Some(b"<script>alert(1)</script>\"'&".to_vec()),
+            key: Some(b"</td><script>".to_vec()),
+            ..Draft::default()
+        },
+        Draft { value: Some(large.clone()), ..Draft::default() },
+        Draft { value: Some(b"last".to_vec()), ..Draft::default() },
+    ];
+    kafka.send(&topic, &drafts);
+    let entries = sillage.search_when(&format!("topic:{topic}"), drafts.len(), PATIENCE);
+    assert_eq!(entries.len(), drafts.len(), "each once");
+    let mut records: Vec<&Value> = entries.iter().collect();
+    records.sort_by_key(|record| place(record));
+    assert_eq!(body(records[0]), "no key");
+    assert!(records[0]["key"].is_null());
+    assert!(records[1]["body"].is_null(), "a tombstone has no body: {}", records[1]);
+    assert!(records[2].to_string().contains("feff0001") || records[2]["bodyEncoding"] == "base64", "{}", records[2]);
+    assert_eq!(body(records[3]), "{\"eventId\": \"torn");
+    assert_eq!(
+        records[5]["headers"],
+        json!([["twice", "1"], ["twice", "2"], ["null", null], ["traceparent", "00-wrong"]])
+    );
+    assert!(records[5]["traceId"].is_null(), "a wrong traceparent is no trace");
+    assert_eq!(records[7]["truncated"], true, "a huge body is cut in lists");
+    let raw = sillage.get(&format!("/api/v1/record/main/{topic}/0@7/raw"));
+    assert_eq!(raw.body.len(), large.len(), "the raw bytes are all there");
+    assert!(raw.body == large);
+    // Hostile text reaches a page only as text.
+    let page = sillage.get(&format!("/record/main/{topic}/0@6")).text();
+    assert!(!page.contains("<script>alert(1)"), "unescaped payload in a page");
+    assert!(
+        page.contains("&lt;script&gt;alert(1)") || page.contains("&#60;script&#62;alert(1)"),
+        "the payload is shown"
+    );
+}
+
+#[test]
+fn the_trace_id_is_found_in_all_its_spellings() {
+    let kafka = kafka::shared();
+    let topic = kafka.topic("spelled", 1);
+    let home = Home::new(&kafka::source(kafka, &[&topic]));
+    let sillage = home.serve();
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let header = |name, value: &str| Draft {
+        value: Some(b"{}".to_vec()),
+        headers: vec![(name, Some(value.as_bytes().to_vec()))],
+        ..Draft::default()
+    };
+    let in_body = |value: &str| Draft::json("k", &json!({ "traceId": value }));
+    let drafts = [
+        header("traceparent", &format!("00-{trace}-b7ad6b7169203331-03")),
+        header("Traceparent", &format!("cc-{trace}-b7ad6b7169203331-01-what-the-future-will-be-like")),
+        header("b3", &format!("{trace}-b7ad6b7169203331-1")),
+        header("uber-trace-id", "af7651916cd43dd8448eb211c80319c:b7ad6b7169203331:0:1"),
+        header("MT-Activity-Id", &format!("00-{trace}-b7ad6b7169203331-01")),
+        in_body(trace),
+        in_body("0AF76519-16CD-43DD-8448-EB211C80319C"),
+        in_body(&format!("00-{trace}-b7ad6b7169203331-01")),
+    ];
+    kafka.send(&topic, &drafts);
+    let flow = sillage.flow_when(trace, "all spellings", |flow| {
+        flow["records"].as_array().is_some_and(|all| all.len() >= drafts.len())
+    });
+    assert_eq!(flow["records"].as_array().unwrap().len(), drafts.len());
+}
+
+#[test]
+fn a_recreated_topic_loses_nothing_of_either_life() {
+    let kafka = kafka::shared();
+    let topic = kafka.topic("reborn", 2);
+    let home = Home::new(&kafka::source(kafka, &[&topic]));
+    let query = format!("topic:{topic}");
+    let life = |name: &'static str, count: usize| -> Vec<Draft> {
+        (0..count)
+            .map(|number| Draft {
+                partition: Some((number % 2) as i32),
+                value: Some(format!("{name} {number}").into_bytes()),
+                ..Draft::default()
+            })
+            .collect()
+    };
+    let sillage = home.serve();
+    kafka.send(&topic, &life("first", 40));
+    sillage.search_when(&query, 40, PATIENCE);
+    // Recreated while Sillage runs, with more records than before…
+    kafka.delete(&topic);
+    kafka.create(&topic, 2);
+    kafka.send(&topic, &life("second", 60));
+    sillage.search_when(&query, 100, PATIENCE);
+    // …and while it is down, with fewer: the end lies below the checkpoint.
+    sillage.stop();
+    kafka.delete(&topic);
+    kafka.create(&topic, 2);
+    kafka.send(&topic, &life("third", 10));
+    let sillage = home.serve();
+    let entries = sillage.search_when(&query, 110, PATIENCE);
+    let expected: Vec<String> = [("first", 40), ("second", 60), ("third", 10)]
+        .into_iter()
+        .flat_map(|(name, count)| (0..count).map(move |number| format!("{name} {number}")))
+        .collect();
+    assert_eq!(tally(bodies(&entries).into_iter().map(|(_, body)| body)), tally(expected));
+}
+
+#[test]
+fn observing_leaves_no_trace_on_the_broker_and_moves_nobodys_offset() {
+    let kafka = kafka::Kafka::start("observed");
+    let topic = kafka.topic("watched", 2);
+    kafka.send(&topic, &vec![Draft { value: Some(b"x".to_vec()), ..Draft::default() }; 20]);
+    assert_eq!(kafka.groups(), Vec::<String>::new());
+    let home = Home::new(&kafka::source(&kafka, &["*"]));
+    let sillage = home.serve();
+    sillage.search_when(&format!("topic:{topic}"), 20, PATIENCE);
+    assert_eq!(kafka.groups(), Vec::<String>::new(), "while it reads");
+    sillage.stop();
+    assert_eq!(kafka.groups(), Vec::<String>::new(), "after it has gone");
+    let sillage = home.serve();
+    kafka.send(&topic, &[Draft { value: Some(b"y".to_vec()), ..Draft::default() }]);
+    let entries = sillage.search_when(&format!("topic:{topic}"), 21, PATIENCE);
+    assert_eq!(entries.len(), 21, "a restart reads on from where it was");
+    assert_eq!(kafka.groups(), Vec::<String>::new());
+    kafka.down();
+}
+
+#[test]
+fn a_topic_that_appears_later_is_read_from_its_first_record() {
+    let kafka = kafka::shared();
+    let prefix = unique("later");
+    let home = Home::new(&kafka::source(kafka, &[&format!("{prefix}*")]));
+    let sillage = home.serve();
+    let topic = format!("{prefix}-new");
+    kafka.create(&topic, 1);
+    kafka.send(&topic, &vec![Draft { value: Some(b"early".to_vec()), ..Draft::default() }; 5]);
+    let entries = sillage.search_when(&format!("topic:{topic}"), 5, PATIENCE);
+    assert_eq!(entries.len(), 5);
+}

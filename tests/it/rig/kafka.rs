@@ -1,0 +1,169 @@
+//! A real Apache Kafka: one for all tests of this process, or one of a test's own that it may stop and start.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+
+use super::home::free_port;
+use super::{parts, unique};
+
+pub struct Kafka {
+    pub address: String,
+    port: u16,
+    controller: u16,
+    folder: PathBuf,
+}
+
+/// One record to be sent.
+#[derive(Clone, Default)]
+pub struct Draft {
+    pub partition: Option<i32>,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(&'static str, Option<Vec<u8>>)>,
+}
+
+/// The broker that all tests share. It ends with this process (`SILLAGE_OWNER` in tests/parts/place.sh).
+pub fn shared() -> &'static Kafka {
+    static SHARED: OnceLock<Kafka> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        sweep();
+        Kafka::start("shared")
+    })
+}
+
+/// Removes the folders of brokers whose test run is over.
+fn sweep() {
+    for entry in fs::read_dir(env!("CARGO_TARGET_TMPDIR")).unwrap().flatten() {
+        let owner = entry.file_name().to_string_lossy().rsplit_once("-of-").map(|(_, owner)| owner.to_owned());
+        if owner.is_some_and(|owner| !PathBuf::from(format!("/proc/{owner}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+impl Kafka {
+    /// A broker of the caller's own, its data in a folder of that name.
+    pub fn start(name: &str) -> Kafka {
+        let kafka = Kafka::planned(name);
+        kafka.up();
+        kafka
+    }
+
+    /// A broker that has its address already but does not run yet.
+    pub fn planned(name: &str) -> Kafka {
+        parts::installed("kafka/lib");
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-of-{}", std::process::id()));
+        let (port, controller) = (free_port(), free_port());
+        Kafka { address: format!("127.0.0.1:{port}"), port, controller, folder }
+    }
+
+    pub fn up(&self) {
+        let mut command = Command::new(parts::script("kafka"));
+        command.env("SILLAGE_OWNER", std::process::id().to_string()).arg("start").arg(&self.folder);
+        parts::run(command.args([self.port.to_string(), self.controller.to_string()]));
+    }
+
+    pub fn down(&self) {
+        parts::run(Command::new(parts::script("kafka")).arg("stop").arg(&self.folder));
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.address).set("message.max.bytes", "33000000");
+        config
+    }
+
+    /// A new topic with a name that no other test has.
+    pub fn topic(&self, prefix: &str, partitions: i32) -> String {
+        let name = unique(prefix);
+        self.create(&name, partitions);
+        name
+    }
+
+    pub fn create(&self, name: &str, partitions: i32) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let made = block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
+        made.into_iter().for_each(|result| {
+            result.unwrap();
+        });
+    }
+
+    /// Deletes a topic and returns when the broker no longer knows it.
+    pub fn delete(&self, name: &str) {
+        parts::wire(&["delete", &self.address, name]);
+    }
+
+    /// The consumer groups that the broker knows, as Kafka's own admin protocol tells them.
+    pub fn groups(&self) -> Vec<String> {
+        parts::wire(&["groups", &self.address]).lines().map(str::to_owned).collect()
+    }
+
+    /// Sends all and returns when the broker has acknowledged every one: (partition, offset) in the order given.
+    pub fn send(&self, topic: &str, drafts: &[Draft]) -> Vec<(i32, i64)> {
+        let producer: FutureProducer = self.client().set("linger.ms", "5").create().unwrap();
+        block_on(async {
+            let mut acknowledged = Vec::with_capacity(drafts.len());
+            for draft in drafts {
+                acknowledged.push(producer.send_result(draft.record(topic)).map_err(|(error, _)| error).unwrap());
+            }
+            let mut positions = Vec::with_capacity(drafts.len());
+            for delivery in acknowledged {
+                let at = delivery.await.unwrap().map_err(|(error, _)| error).unwrap();
+                positions.push((at.partition, at.offset));
+            }
+            producer.flush(Duration::from_secs(10)).unwrap();
+            positions
+        })
+    }
+}
+
+impl Draft {
+    pub fn json(key: &str, value: &serde_json::Value) -> Draft {
+        Draft { key: Some(key.into()), value: Some(value.to_string().into_bytes()), ..Draft::default() }
+    }
+
+    fn record<'a>(&'a self, topic: &'a str) -> FutureRecord<'a, [u8], [u8]> {
+        let mut headers = OwnedHeaders::new();
+        for (name, value) in &self.headers {
+            headers = headers.insert(Header { key: name, value: value.as_deref() });
+        }
+        let mut record = FutureRecord::to(topic).headers(headers);
+        record.key = self.key.as_deref();
+        record.payload = self.value.as_deref();
+        record.partition = self.partition;
+        record
+    }
+}
+
+/// A test is a plain function; where a client is asynchronous it waits here.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// A `[[source]]` that reads these topics from the first record on.
+pub fn source(kafka: &Kafka, topics: &[&str]) -> String {
+    format!(
+        "[[source]]\nname = \"main\"\ntype = \"kafka\"\nbrokers = [\"{}\"]\ntopics = {topics:?}\nfrom = \"earliest\"\n",
+        kafka.address
+    )
+}
+
+/// How often each thing is there.
+pub fn tally<T: Ord>(things: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
+    let mut counts = BTreeMap::new();
+    for thing in things {
+        *counts.entry(thing).or_default() += 1;
+    }
+    counts
+}
