@@ -83,7 +83,7 @@ fn send_spans(home: &Home, service: &str, stop: &AtomicBool, up: &AtomicBool) ->
                 Err(_) => {}
             }
             // Every third batch that met a dead process is given up.
-            if (first / PER_TICK) % 3 == 0 || stop.load(Ordering::Relaxed) {
+            if (first / PER_TICK).is_multiple_of(3) || stop.load(Ordering::Relaxed) {
                 break false;
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::http::{self, Answer};
-use super::until;
+use super::waiting::until;
 
 /// A start replays what the last run left; on two busy cores that takes its time.
 const READY_MAX: Duration = Duration::from_secs(60);

@@ -14,7 +14,8 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 use super::home::free_port;
-use super::{parts, unique};
+use super::parts;
+use super::waiting::unique;
 
 pub struct Kafka {
     pub address: String,

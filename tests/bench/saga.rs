@@ -1,0 +1,103 @@
+//! The load: order sagas of 12 spans over 6 services, 22 attributes a span, 40 sagas a request, as a busy shop's collector would send them.
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+
+use crate::rig::otlp::{int, now_ns, span, string, traces};
+
+/// (service, span name, kind, topic): one order's way.
+const STEPS: [(&str, &str, i32, &str); 12] = [
+    ("shop-api", "POST /orders", 2, ""),
+    ("shop-api", "send orders.placed", 4, "orders.placed"),
+    ("inventory", "process orders.placed", 5, "orders.placed"),
+    ("inventory", "send stock.reserved", 4, "stock.reserved"),
+    ("billing", "process stock.reserved", 5, "stock.reserved"),
+    ("billing", "POST /charges", 3, ""),
+    ("billing", "send payments.authorized", 4, "payments.authorized"),
+    ("shipping", "process payments.authorized", 5, "payments.authorized"),
+    ("shipping", "send parcels.planned", 4, "parcels.planned"),
+    ("read-model", "process parcels.planned", 5, "parcels.planned"),
+    ("analytics", "process payments.authorized", 5, "payments.authorized"),
+    ("analytics", "process parcels.planned", 5, "parcels.planned"),
+];
+
+const SAGAS_PER_REQUEST: usize = 40;
+
+/// All requests of a run, made before anything is measured.
+pub struct Load {
+    pub requests: Vec<ExportTraceServiceRequest>,
+    pub traces: Vec<[u8; 16]>,
+    pub spans: usize,
+    /// Encoded, without compression.
+    pub bytes: usize,
+}
+
+impl Load {
+    pub fn new(spans: usize) -> Load {
+        let mut load = Load { requests: Vec::new(), traces: Vec::new(), spans: 0, bytes: 0 };
+        while load.spans < spans {
+            let sagas: Vec<[u8; 16]> = (0..SAGAS_PER_REQUEST).map(|_| rand::random()).collect();
+            let mut request = ExportTraceServiceRequest::default();
+            // One resource a service, its spans of all sagas together, as a collector's batch processor groups them.
+            let mut services: Vec<(&str, Vec<Span>)> = Vec::new();
+            for (number, trace) in sagas.iter().enumerate() {
+                for (service, span) in saga(*trace, load.traces.len() + number) {
+                    match services.iter_mut().find(|(name, _)| *name == service) {
+                        Some((_, spans)) => spans.push(span),
+                        None => services.push((service, vec![span])),
+                    }
+                }
+            }
+            for (service, spans) in services {
+                load.spans += spans.len();
+                request.resource_spans.extend(traces(service, spans).resource_spans);
+            }
+            load.bytes += request.encoded_len();
+            load.requests.push(request);
+            load.traces.extend(sagas);
+        }
+        load
+    }
+}
+
+fn saga(trace: [u8; 16], order: usize) -> Vec<(&'static str, Span)> {
+    let start = now_ns() - 2_000_000_000;
+    let mut parent = Vec::new();
+    STEPS
+        .iter()
+        .enumerate()
+        .map(|(step, (service, name, kind, topic))| {
+            let mut span = span(trace, rand::random(), name);
+            span.kind = *kind;
+            span.parent_span_id = std::mem::replace(&mut parent, span.span_id.clone());
+            span.start_time_unix_nano = start + step as u64 * 90_000_000 + rand::random_range(0..40_000_000);
+            span.end_time_unix_nano = span.start_time_unix_nano + rand::random_range(400_000..80_000_000);
+            span.attributes = vec![
+                string("messaging.system", "kafka"),
+                string("messaging.destination.name", *topic),
+                string("messaging.operation.type", if *kind == 5 { "process" } else { "send" }),
+                string("messaging.operation.name", if *kind == 5 { "process" } else { "send" }),
+                string("messaging.client.id", format!("{service}-{}", order % 4)),
+                string("messaging.consumer.group.name", *service),
+                string("messaging.destination.partition.id", (order % 6).to_string()),
+                int("messaging.kafka.offset", (order / 6) as i64),
+                string("messaging.kafka.message.key", format!("order-{order:08}")),
+                int("messaging.message.body.size", 400 + (order % 300) as i64),
+                string("server.address", format!("kafka-{}.shop.internal", order % 3)),
+                int("server.port", 9092),
+                string("order.id", format!("order-{order:08}")),
+                string("customer.id", format!("customer-{:06}", order * 7 % 40_000)),
+                string("event.id", format!("{:032x}", rand::random::<u128>())),
+                string("event.type", ["OrderPlaced", "StockReserved", "PaymentAuthorized", "ParcelPlanned"][step / 3]),
+                string("deployment.environment.name", "production"),
+                string("cloud.region", ["eu-west-1", "eu-central-1"][order % 2]),
+                string("k8s.pod.name", format!("{service}-7c9d6b5f4-{:05x}", order % 24)),
+                string("code.function.name", format!("com.shop.{service}.Handler.handle")),
+                int("thread.id", (order % 32) as i64),
+                string("thread.name", format!("kafka-consumer-{}", order % 32)),
+            ];
+            (*service, span)
+        })
+        .collect()
+}
