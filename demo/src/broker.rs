@@ -64,15 +64,8 @@ impl EmbeddedBroker {
         let bootstrap = start
             .recv()
             .map_err(|_| DemoError::EmbeddedStopped)?
-            .map_err(|source| DemoError::Embedded {
-                doing: "start".into(),
-                source,
-            })?;
-        Ok(EmbeddedBroker {
-            bootstrap,
-            orders: Some(orders),
-            thread: Some(thread),
-        })
+            .map_err(|source| DemoError::Embedded { doing: "start".into(), source })?;
+        Ok(EmbeddedBroker { bootstrap, orders: Some(orders), thread: Some(thread) })
     }
 
     /// The address to give to clients as `bootstrap.servers`.
@@ -85,18 +78,11 @@ impl EmbeddedBroker {
         let orders = self.orders.as_ref().ok_or(DemoError::EmbeddedStopped)?;
         for topic in topics {
             let (answer, done) = channel();
-            let order = CreateTopic {
-                topic: (*topic).to_owned(),
-                partitions,
-                answer,
-            };
+            let order = CreateTopic { topic: (*topic).to_owned(), partitions, answer };
             orders.send(order).map_err(|_| DemoError::EmbeddedStopped)?;
             done.recv()
                 .map_err(|_| DemoError::EmbeddedStopped)?
-                .map_err(|source| DemoError::Embedded {
-                    doing: format!("create the topic {topic}"),
-                    source,
-                })?;
+                .map_err(|source| DemoError::Embedded { doing: format!("create the topic {topic}"), source })?;
         }
         Ok(())
     }
@@ -123,9 +109,7 @@ fn own(inbox: &Receiver<CreateTopic>, started: &Sender<Result<String, KafkaError
     let _ = started.send(Ok(cluster.bootstrap_servers()));
     while let Ok(order) = inbox.recv() {
         let replicas = 1;
-        let _ = order
-            .answer
-            .send(cluster.create_topic(&order.topic, order.partitions, replicas));
+        let _ = order.answer.send(cluster.create_topic(&order.topic, order.partitions, replicas));
     }
 }
 
@@ -144,18 +128,10 @@ mod tests {
     fn topics_made_through_the_handle_are_seen_by_a_client() {
         let broker = EmbeddedBroker::start().unwrap();
         broker.create_topics(&["first", "second"], 3).unwrap();
-        let client: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", broker.bootstrap())
-            .create()
-            .unwrap();
-        let metadata = client
-            .fetch_metadata(None, Duration::from_secs(10))
-            .unwrap();
-        let mut topics: Vec<_> = metadata
-            .topics()
-            .iter()
-            .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
-            .collect();
+        let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create().unwrap();
+        let metadata = client.fetch_metadata(None, Duration::from_secs(10)).unwrap();
+        let mut topics: Vec<_> =
+            metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect();
         topics.sort();
         assert_eq!(topics, [("first".to_owned(), 3), ("second".to_owned(), 3)]);
     }
@@ -165,10 +141,7 @@ mod tests {
         let broker = EmbeddedBroker::start().unwrap();
         broker.create_topics(&["first"], 1).unwrap();
         let error = broker.create_topics(&["first"], 1).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the embedded broker can't create the topic first"
-        );
+        assert_eq!(error.to_string(), "the embedded broker can't create the topic first");
     }
 
     #[test]

@@ -56,9 +56,7 @@ pub enum DemoError {
         source: opentelemetry_otlp::ExporterBuildError,
     },
     /// The rate of orders is not one that the shop can keep.
-    #[error(
-        "{orders_per_s} orders a second is out of range: it takes more than 0 and at most {max}"
-    )]
+    #[error("{orders_per_s} orders a second is out of range: it takes more than 0 and at most {max}")]
     Rate {
         /// The rate as given.
         orders_per_s: f64,

@@ -33,12 +33,8 @@ struct Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .init();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).init();
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -48,43 +44,25 @@ async fn main() -> ExitCode {
                 eprintln!("  because: {error}");
                 cause = error.source();
             }
-            let is_usage = matches!(
-                error,
-                DemoError::Rate { .. } | DemoError::UnknownService { .. } | DemoError::Otlp { .. }
-            );
+            let is_usage =
+                matches!(error, DemoError::Rate { .. } | DemoError::UnknownService { .. } | DemoError::Otlp { .. });
             ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }
 }
 
 async fn run(args: Args) -> Result<(), DemoError> {
-    let Args {
-        brokers,
-        otlp,
-        rate,
-        without,
-        seed,
-    } = args;
+    let Args { brokers, otlp, rate, without, seed } = args;
     let seed = seed.unwrap_or_else(rand::random);
-    println!(
-        "opening the shop: events to {brokers}, spans and logs to {otlp}, {rate} orders a second"
-    );
-    let config = ShopConfig {
-        brokers,
-        otlp,
-        orders_per_s: rate,
-        without,
-        seed,
-    };
+    println!("opening the shop: events to {brokers}, spans and logs to {otlp}, {rate} orders a second");
+    let config = ShopConfig { brokers, otlp, orders_per_s: rate, without, seed };
     let shop = tokio::select! {
         biased;
         _ = tokio::signal::ctrl_c() => return Ok(()),
         shop = Shop::start(config) => shop?,
     };
     println!("open: {}", shop.running().await.join(", "));
-    println!(
-        "type `stop billing` or `start billing` (or another of its services); Ctrl-C closes the shop"
-    );
+    println!("type `stop billing` or `start billing` (or another of its services); Ctrl-C closes the shop");
     obey(&shop).await;
     println!("closing: {} orders were placed", shop.orders_placed());
     shop.stop().await;
@@ -107,10 +85,7 @@ async fn obey(shop: &Shop) {
             ["stop", service] => shop.stop_service(service).await,
             ["start", service] => shop.start_service(service).await,
             _ => {
-                println!(
-                    "say `stop SERVICE` or `start SERVICE`; the services are {}",
-                    SERVICES.join(", ")
-                );
+                println!("say `stop SERVICE` or `start SERVICE`; the services are {}", SERVICES.join(", "));
                 continue;
             }
         };

@@ -133,36 +133,22 @@ impl Shop {
     /// Fails where no broker answers, a topic can't be made, or the configuration makes no sense.
     pub async fn start(config: ShopConfig) -> Result<Shop, DemoError> {
         if !(config.orders_per_s > 0.0 && config.orders_per_s <= ORDERS_PER_S_MAX) {
-            return Err(DemoError::Rate {
-                orders_per_s: config.orders_per_s,
-                max: ORDERS_PER_S_MAX,
-            });
+            return Err(DemoError::Rate { orders_per_s: config.orders_per_s, max: ORDERS_PER_S_MAX });
         }
         for name in &config.without {
             known(name)?;
         }
         topic::ensure(&config.brokers).await?;
         let (open, opened) = watch::channel(false);
-        let kafka = Outage::watch(
-            format!("the Kafka broker at {}", config.brokers),
-            "the shop's services wait for it",
-        );
+        let kafka = Outage::watch(format!("the Kafka broker at {}", config.brokers), "the shop's services wait for it");
         let collector = Outage::watch(
             format!("the OTLP endpoint {}", config.otlp),
             "spans and logs are dropped until it does, the shop goes on",
         );
         let without = config.without.clone();
-        let setup = Setup {
-            config,
-            kafka: Arc::new(kafka),
-            collector: Arc::new(collector),
-            memory: Memory::default(),
-            opened,
-        };
-        let shop = Shop {
-            setup,
-            running: Mutex::new(HashMap::new()),
-        };
+        let setup =
+            Setup { config, kafka: Arc::new(kafka), collector: Arc::new(collector), memory: Memory::default(), opened };
+        let shop = Shop { setup, running: Mutex::new(HashMap::new()) };
         for name in SERVICES {
             if !without.iter().any(|absent| absent == name)
                 && let Err(error) = shop.start_service(name).await
@@ -210,10 +196,7 @@ impl Shop {
     /// The services that run, in the order of [`SERVICES`].
     pub async fn running(&self) -> Vec<&'static str> {
         let running = self.running.lock().await;
-        SERVICES
-            .into_iter()
-            .filter(|name| running.contains_key(name))
-            .collect()
+        SERVICES.into_iter().filter(|name| running.contains_key(name)).collect()
     }
 
     /// How many orders were placed so far.
@@ -224,12 +207,7 @@ impl Shop {
     /// Stops every service, each as [`Shop::stop_service`] does, all at a time.
     pub async fn stop(&self) {
         let stopping: Vec<_> = self.running.lock().await.drain().collect();
-        join_all(
-            stopping
-                .into_iter()
-                .map(|(name, running)| close(name, running)),
-        )
-        .await;
+        join_all(stopping.into_iter().map(|(name, running)| close(name, running))).await;
     }
 
     /// Waits until every consumer has partitions to read, for at most [`ASSIGNED_TIMEOUT`].
@@ -238,19 +216,13 @@ impl Shop {
             let running = self.running.lock().await;
             running
                 .iter()
-                .flat_map(|(name, running)| {
-                    running.assigned.iter().map(|each| (*name, each.clone()))
-                })
+                .flat_map(|(name, running)| running.assigned.iter().map(|each| (*name, each.clone())))
                 .collect()
         };
         let waiting = assigned.into_iter().map(|(name, mut assigned)| async move {
-            let wait =
-                tokio::time::timeout(ASSIGNED_TIMEOUT, assigned.wait_for(|assigned| *assigned));
+            let wait = tokio::time::timeout(ASSIGNED_TIMEOUT, assigned.wait_for(|assigned| *assigned));
             if wait.await.is_err() {
-                warn!(
-                    service.name = name,
-                    "{name} has no partitions yet; the shop opens without waiting for it"
-                );
+                warn!(service.name = name, "{name} has no partitions yet; the shop opens without waiting for it");
             }
         });
         join_all(waiting).await;
@@ -267,9 +239,7 @@ async fn close(name: &'static str, running: Running) {
 
 fn known(name: &str) -> Result<&'static str, DemoError> {
     let known = SERVICES.into_iter().find(|service| *service == name);
-    known.ok_or_else(|| DemoError::UnknownService {
-        name: name.to_owned(),
-    })
+    known.ok_or_else(|| DemoError::UnknownService { name: name.to_owned() })
 }
 
 #[cfg(test)]
@@ -285,10 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_that_does_not_exist_is_named_with_those_that_do() {
-        let config = ShopConfig {
-            without: vec!["biling".into()],
-            ..ShopConfig::default()
-        };
+        let config = ShopConfig { without: vec!["biling".into()], ..ShopConfig::default() };
         assert_eq!(
             refused(config).await,
             "there is no service biling: the shop has shop-api, billing, inventory, shipping, read-model, analytics"
@@ -298,15 +265,8 @@ mod tests {
     #[tokio::test]
     async fn a_rate_that_can_not_be_kept_is_refused() {
         for orders_per_s in [0.0, -1.0, 50.1, f64::NAN, f64::INFINITY] {
-            let config = ShopConfig {
-                orders_per_s,
-                ..ShopConfig::default()
-            };
-            assert!(
-                refused(config)
-                    .await
-                    .ends_with("it takes more than 0 and at most 50")
-            );
+            let config = ShopConfig { orders_per_s, ..ShopConfig::default() };
+            assert!(refused(config).await.ends_with("it takes more than 0 and at most 50"));
         }
     }
 }

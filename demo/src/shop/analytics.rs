@@ -34,19 +34,11 @@ pub(crate) fn start(setup: &Setup) -> Result<Running, DemoError> {
     let takes = Duration::from_secs_f64(1.0 / (KEEPS_UP_WITH * setup.config.orders_per_s));
     let token = stop.clone();
     let task = tokio::spawn(async move {
-        let mut counting = Counting {
-            desk,
-            takes,
-            counted: 0,
-        };
+        let mut counting = Counting { desk, takes, counted: 0 };
         inbox.consume(&mut counting, &token).await;
         counting.desk.close().await;
     });
-    Ok(Running {
-        stop,
-        task,
-        assigned,
-    })
+    Ok(Running { stop, task, assigned })
 }
 
 /// Counts orders, thoroughly.
@@ -58,20 +50,12 @@ struct Counting {
 
 impl React for &mut Counting {
     async fn react(&mut self, record: &Record) -> Result<(), DemoError> {
-        let process = self
-            .desk
-            .telemetry
-            .span(NAMES.process(record, SERVICE), &record.creation_context());
+        let process = self.desk.telemetry.span(NAMES.process(record, SERVICE), &record.creation_context());
         tokio::time::sleep(self.takes).await;
         self.counted += 1;
         if self.counted.is_multiple_of(LOG_EVERY) {
             let body = format!("cohorts recalculated over {} orders", self.counted);
-            let line = Line {
-                severity: Severity::Info,
-                event_id: None,
-                order_id: record.key.as_deref(),
-                body,
-            };
+            let line = Line { severity: Severity::Info, event_id: None, order_id: record.key.as_deref(), body };
             self.desk.telemetry.log(&process, line);
         }
         process.span().end();

@@ -43,29 +43,16 @@ pub(crate) fn start(setup: &Setup) -> Result<Running, DemoError> {
     let orders = setup.inbox(SERVICE, "billing-1", &[topic::ORDER_PLACED])?;
     let retries = setup.inbox(SERVICE, "billing-retry-1", &[topic::ORDER_PLACED_RETRY])?;
     let assigned = vec![orders.assigned(), retries.assigned()];
-    let charging = Charging {
-        desk: Arc::clone(&desk),
-        charged: Arc::clone(&setup.memory.charged),
-    };
-    let charging_again = Charging {
-        desk: Arc::clone(&desk),
-        charged: Arc::clone(&setup.memory.charged),
-    };
+    let charging = Charging { desk: Arc::clone(&desk), charged: Arc::clone(&setup.memory.charged) };
+    let charging_again = Charging { desk: Arc::clone(&desk), charged: Arc::clone(&setup.memory.charged) };
     let token = stop.clone();
     let task = tokio::spawn(async move {
-        tokio::join!(
-            orders.consume(charging, &token),
-            retries.consume(charging_again, &token)
-        );
+        tokio::join!(orders.consume(charging, &token), retries.consume(charging_again, &token));
         if let Some(desk) = Arc::into_inner(desk) {
             desk.close().await;
         }
     });
-    Ok(Running {
-        stop,
-        task,
-        assigned,
-    })
+    Ok(Running { stop, task, assigned })
 }
 
 /// Charges what an order costs.
@@ -81,10 +68,7 @@ impl React for Charging {
     }
 
     async fn react(&mut self, record: &Record) -> Result<(), DemoError> {
-        let process = self
-            .desk
-            .telemetry
-            .span(NAMES.process(record, SERVICE), &record.creation_context());
+        let process = self.desk.telemetry.span(NAMES.process(record, SERVICE), &record.creation_context());
         let placed = match record.read::<Event<OrderPlaced>>() {
             Ok(placed) => placed,
             Err(error) => {
@@ -96,12 +80,7 @@ impl React for Charging {
         let attempt = spring::attempt(record);
         let first_attempt = attempt == 1;
         if first_attempt && self.charged.lock().contains(&placed.event_id) {
-            self.log(
-                &process,
-                Severity::Info,
-                Some(&placed),
-                "charged before, ignored".into(),
-            );
+            self.log(&process, Severity::Info, Some(&placed), "charged before, ignored".into());
             return Ok(());
         }
         let answer = self.charge(&process, &placed.data, attempt).await;
@@ -120,37 +99,23 @@ impl React for Charging {
 impl Charging {
     async fn charge(&self, process: &Context, order: &OrderPlaced, attempt: i32) -> Answer {
         let answer = gateway::answer(&order.card, attempt);
-        let span = SpanBuilder::from_name("charge card")
-            .with_kind(SpanKind::Client)
-            .with_attributes([
-                KeyValue::new("http.request.method", "POST"),
-                KeyValue::new("url.full", "https://gateway.example/v1/charges"),
-                KeyValue::new("server.address", "gateway.example"),
-                KeyValue::new("payment.attempt", i64::from(attempt)),
-            ]);
-        let charge = self
-            .desk
-            .begin(process, span, gateway::patience(answer))
-            .await;
+        let span = SpanBuilder::from_name("charge card").with_kind(SpanKind::Client).with_attributes([
+            KeyValue::new("http.request.method", "POST"),
+            KeyValue::new("url.full", "https://gateway.example/v1/charges"),
+            KeyValue::new("server.address", "gateway.example"),
+            KeyValue::new("payment.attempt", i64::from(attempt)),
+        ]);
+        let charge = self.desk.begin(process, span, gateway::patience(answer)).await;
         match answer {
-            Answer::Authorized => charge
-                .span()
-                .set_attribute(KeyValue::new("http.response.status_code", 201)),
-            Answer::Declined => charge
-                .span()
-                .set_attribute(KeyValue::new("http.response.status_code", 402)),
+            Answer::Authorized => charge.span().set_attribute(KeyValue::new("http.response.status_code", 201)),
+            Answer::Declined => charge.span().set_attribute(KeyValue::new("http.response.status_code", 402)),
             Answer::TimedOut => telemetry::fail(&charge, "timeout", no_answer().message),
         }
         charge.span().end();
         answer
     }
 
-    async fn authorize(
-        &self,
-        process: &Context,
-        placed: &Event<OrderPlaced>,
-        attempt: i32,
-    ) -> Result<(), DemoError> {
+    async fn authorize(&self, process: &Context, placed: &Event<OrderPlaced>, attempt: i32) -> Result<(), DemoError> {
         let order = &placed.data;
         let authorized = PaymentAuthorized {
             order_id: order.order_id.clone(),
@@ -160,20 +125,11 @@ impl Charging {
             attempt,
         };
         self.desk.outbox.publish(process, authorized).await?;
-        self.log(
-            process,
-            Severity::Info,
-            Some(placed),
-            format!("authorized at attempt {attempt}"),
-        );
+        self.log(process, Severity::Info, Some(placed), format!("authorized at attempt {attempt}"));
         Ok(())
     }
 
-    async fn refuse(
-        &self,
-        process: &Context,
-        placed: &Event<OrderPlaced>,
-    ) -> Result<(), DemoError> {
+    async fn refuse(&self, process: &Context, placed: &Event<OrderPlaced>) -> Result<(), DemoError> {
         let order = &placed.data;
         let failed = PaymentFailed {
             order_id: order.order_id.clone(),
@@ -181,12 +137,7 @@ impl Charging {
             reason: "card declined".into(),
         };
         self.desk.outbox.publish(process, failed).await?;
-        self.log(
-            process,
-            Severity::Warn,
-            Some(placed),
-            "card declined".into(),
-        );
+        self.log(process, Severity::Warn, Some(placed), "card declined".into());
         Ok(())
     }
 
@@ -199,28 +150,16 @@ impl Charging {
     ) -> Result<(), DemoError> {
         let failure = no_answer();
         let due_ms = now_ms() + i64::try_from(backoff.as_millis()).unwrap_or(i64::MAX);
-        self.forward(process, topic::ORDER_PLACED_RETRY, record, &failure, due_ms)
-            .await?;
+        self.forward(process, topic::ORDER_PLACED_RETRY, record, &failure, due_ms).await?;
         let seconds = backoff.as_secs();
-        self.log(
-            process,
-            Severity::Warn,
-            Some(placed),
-            format!("{}; again in {seconds} s", failure.message),
-        );
+        self.log(process, Severity::Warn, Some(placed), format!("{}; again in {seconds} s", failure.message));
         telemetry::fail(process, "timeout", failure.message);
         Ok(())
     }
 
-    async fn give_up(
-        &self,
-        process: &Context,
-        record: &Record,
-        placed: &Event<OrderPlaced>,
-    ) -> Result<(), DemoError> {
+    async fn give_up(&self, process: &Context, record: &Record, placed: &Event<OrderPlaced>) -> Result<(), DemoError> {
         let failure = no_answer();
-        self.forward(process, topic::ORDER_PLACED_DLT, record, &failure, now_ms())
-            .await?;
+        self.forward(process, topic::ORDER_PLACED_DLT, record, &failure, now_ms()).await?;
         let attempts = gateway::ATTEMPTS_MAX;
         self.log(
             process,
@@ -251,13 +190,7 @@ impl Charging {
         self.desk.outbox.forward(process, copy).await
     }
 
-    fn log(
-        &self,
-        process: &Context,
-        severity: Severity,
-        placed: Option<&Event<OrderPlaced>>,
-        what: String,
-    ) {
+    fn log(&self, process: &Context, severity: Severity, placed: Option<&Event<OrderPlaced>>, what: String) {
         let order_id = placed.map(|placed| placed.data.order_id.as_str());
         self.desk.telemetry.log(
             process,
@@ -286,8 +219,6 @@ fn no_answer() -> Failure {
 }
 
 fn now_ms() -> i64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }

@@ -34,10 +34,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(outage: &Arc<Outage>) -> Connection {
-        Connection {
-            outage: Arc::clone(outage),
-            assigned: watch::Sender::new(false),
-        }
+        Connection { outage: Arc::clone(outage), assigned: watch::Sender::new(false) }
     }
 
     /// Turns true when the group has given this client partitions to read.

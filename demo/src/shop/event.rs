@@ -127,9 +127,7 @@ pub(crate) struct OrderCancelled {
 
 fn now_to_the_millisecond() -> String {
     let now = Timestamp::now();
-    Timestamp::from_millisecond(now.as_millisecond())
-        .unwrap_or(now)
-        .to_string()
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now).to_string()
 }
 
 /// One row a fact: its type, the version of its shape, and the topic that it is said on.
@@ -164,20 +162,14 @@ mod tests {
 
     #[test]
     fn an_event_carries_all_its_metadata_beside_its_data() {
-        let fact = OrderCancelled {
-            order_id: "order-48213".into(),
-            reason: "card declined".into(),
-        };
+        let fact = OrderCancelled { order_id: "order-48213".into(), reason: "card declined".into() };
         let event = Event::now("shop-api", "0af7651916cd43dd8448eb211c80319c".into(), fact);
         let json: Value = serde_json::to_value(&event).unwrap();
         assert_eq!(json["eventType"], "OrderCancelled");
         assert_eq!(json["producer"], "shop-api");
         assert_eq!(json["traceId"], "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(json["version"], 1);
-        assert_eq!(
-            json["data"],
-            json!({ "orderId": "order-48213", "reason": "card declined" })
-        );
+        assert_eq!(json["data"], json!({ "orderId": "order-48213", "reason": "card declined" }));
         let id: Uuid = json["eventId"].as_str().unwrap().parse().unwrap();
         assert_eq!(id.get_version_num(), 7);
         let occurred_at: Timestamp = json["occurredAt"].as_str().unwrap().parse().unwrap();

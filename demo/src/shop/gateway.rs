@@ -7,8 +7,7 @@ use std::time::Duration;
 pub(crate) const ATTEMPTS_MAX: i32 = 3;
 
 /// How long billing waits before the second and the third attempt.
-const BACKOFF: [Duration; (ATTEMPTS_MAX - 1) as usize] =
-    [Duration::from_secs(1), Duration::from_secs(2)];
+const BACKOFF: [Duration; (ATTEMPTS_MAX - 1) as usize] = [Duration::from_secs(1), Duration::from_secs(2)];
 
 /// What the gateway says to an attempt to charge a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +43,7 @@ pub(crate) fn after(answer: Answer, attempt: i32) -> Step {
         Answer::Authorized => Step::Authorize,
         // A refusal is an answer: trying again would not change it.
         Answer::Declined => Step::Fail,
-        Answer::TimedOut => match usize::try_from(attempt - 1)
-            .ok()
-            .and_then(|failed| BACKOFF.get(failed))
-        {
+        Answer::TimedOut => match usize::try_from(attempt - 1).ok().and_then(|failed| BACKOFF.get(failed)) {
             Some(backoff) => Step::RetryAfter(*backoff),
             None => Step::GiveUp,
         },
@@ -88,23 +84,14 @@ mod tests {
         assert_eq!(journey(Story::SentTwice), [Step::Authorize]);
         assert_eq!(journey(Story::Declined), [Step::Fail]);
         assert_eq!(journey(Story::RetriedOnce), [first, Step::Authorize]);
-        assert_eq!(
-            journey(Story::RetriedTwice),
-            [first, second, Step::Authorize]
-        );
+        assert_eq!(journey(Story::RetriedTwice), [first, second, Step::Authorize]);
         assert_eq!(journey(Story::GivenUp), [first, second, Step::GiveUp]);
     }
 
     #[test]
     fn the_back_off_is_one_second_and_then_two() {
-        assert_eq!(
-            after(Answer::TimedOut, 1),
-            Step::RetryAfter(Duration::from_secs(1))
-        );
-        assert_eq!(
-            after(Answer::TimedOut, 2),
-            Step::RetryAfter(Duration::from_secs(2))
-        );
+        assert_eq!(after(Answer::TimedOut, 1), Step::RetryAfter(Duration::from_secs(1)));
+        assert_eq!(after(Answer::TimedOut, 2), Step::RetryAfter(Duration::from_secs(2)));
         assert_eq!(after(Answer::TimedOut, 3), Step::GiveUp);
         assert_eq!(after(Answer::TimedOut, 99), Step::GiveUp);
     }

@@ -63,13 +63,7 @@ impl Inbox {
         topics: &[&str],
         outage: &Arc<Outage>,
     ) -> Result<Inbox, DemoError> {
-        let cant = |doing| {
-            move |source| DemoError::Client {
-                service: group.into(),
-                doing,
-                source,
-            }
-        };
+        let cant = |doing| move |source| DemoError::Client { service: group.into(), doing, source };
         let connection = Connection::new(outage);
         let assigned = connection.assigned();
         let consumer: StreamConsumer<Connection> = connection::settings(brokers, member)
@@ -86,12 +80,7 @@ impl Inbox {
             .create_with_context(connection)
             .map_err(cant("make a consumer"))?;
         consumer.subscribe(topics).map_err(cant("subscribe"))?;
-        Ok(Inbox {
-            consumer,
-            group,
-            assigned,
-            outage: Arc::clone(outage),
-        })
+        Ok(Inbox { consumer, group, assigned, outage: Arc::clone(outage) })
     }
 
     /// Turns true when the group has given this member partitions to read. The inbox must be read meanwhile.
@@ -143,15 +132,9 @@ impl Inbox {
 
     /// The record is handled: a restart goes on behind it.
     pub(crate) fn handled(&self, record: &Record) {
-        if let Err(error) =
-            self.consumer
-                .store_offset(&record.topic, record.partition, record.offset)
-        {
+        if let Err(error) = self.consumer.store_offset(&record.topic, record.partition, record.offset) {
             // The partition went to another member meanwhile, who will handle the record again.
-            debug!(
-                group = self.group,
-                "can't store the offset of {}: {error}", record.topic
-            );
+            debug!(group = self.group, "can't store the offset of {}: {error}", record.topic);
         }
     }
 
@@ -171,12 +154,7 @@ impl Inbox {
                 break 'records;
             }
             while let Err(error) = reaction.react(&record).await {
-                info!(
-                    group = self.group,
-                    "will handle {} again: {}",
-                    record.topic,
-                    chain(&error)
-                );
+                info!(group = self.group, "will handle {} again: {}", record.topic, chain(&error));
                 if !pause(REDO_DELAY, stop).await {
                     break 'records;
                 }

@@ -74,16 +74,9 @@ impl Stock {
 pub(crate) fn start(setup: &Setup) -> Result<Running, DemoError> {
     let stop = CancellationToken::new();
     let desk = Arc::new(setup.desk(SERVICE, NAMES)?);
-    let inbox = setup.inbox(
-        SERVICE,
-        "inventory-1",
-        &[topic::ORDER_PLACED, topic::PAYMENT_FAILED],
-    )?;
+    let inbox = setup.inbox(SERVICE, "inventory-1", &[topic::ORDER_PLACED, topic::PAYMENT_FAILED])?;
     let assigned = vec![inbox.assigned()];
-    let keeping = Keeping {
-        desk: Arc::clone(&desk),
-        stock: Arc::clone(&setup.memory.stock),
-    };
+    let keeping = Keeping { desk: Arc::clone(&desk), stock: Arc::clone(&setup.memory.stock) };
     let token = stop.clone();
     let task = tokio::spawn(async move {
         inbox.consume(keeping, &token).await;
@@ -91,11 +84,7 @@ pub(crate) fn start(setup: &Setup) -> Result<Running, DemoError> {
             desk.close().await;
         }
     });
-    Ok(Running {
-        stop,
-        task,
-        assigned,
-    })
+    Ok(Running { stop, task, assigned })
 }
 
 /// Keeps the stock.
@@ -106,10 +95,7 @@ struct Keeping {
 
 impl React for Keeping {
     async fn react(&mut self, record: &Record) -> Result<(), DemoError> {
-        let process = self
-            .desk
-            .telemetry
-            .span(NAMES.process(record, SERVICE), &record.creation_context());
+        let process = self.desk.telemetry.span(NAMES.process(record, SERVICE), &record.creation_context());
         let handled = if record.topic == topic::PAYMENT_FAILED {
             match record.read::<Event<PaymentFailed>>() {
                 Ok(failed) => self.compensate(&process, &failed).await,
@@ -127,25 +113,14 @@ impl React for Keeping {
 }
 
 impl Keeping {
-    async fn reserve(
-        &self,
-        process: &Context,
-        placed: &Event<OrderPlaced>,
-    ) -> Result<(), DemoError> {
+    async fn reserve(&self, process: &Context, placed: &Event<OrderPlaced>) -> Result<(), DemoError> {
         let order = &placed.data;
         let order_id = &order.order_id;
         if self.stock.lock().has_handled(&placed.event_id) {
-            self.log(
-                process,
-                Severity::Info,
-                placed,
-                format!("{order_id} is reserved already, ignored"),
-            );
+            self.log(process, Severity::Info, placed, format!("{order_id} is reserved already, ignored"));
             return Ok(());
         }
-        self.desk
-            .work(process, update_stock(), Duration::from_millis(8))
-            .await;
+        self.desk.work(process, update_stock(), Duration::from_millis(8)).await;
         let reservation_id = format!("res-{}", &placed.event_id[24..]);
         let reserved = StockReserved {
             order_id: order_id.clone(),
@@ -154,75 +129,36 @@ impl Keeping {
             quantity: order.items.iter().map(|item| item.quantity).sum(),
         };
         self.desk.outbox.publish(process, reserved).await?;
-        self.stock.lock().reserve(
-            placed.event_id.clone(),
-            order_id.clone(),
-            reservation_id.clone(),
-        );
-        self.log(
-            process,
-            Severity::Info,
-            placed,
-            format!("{order_id} reserved as {reservation_id}"),
-        );
+        self.stock.lock().reserve(placed.event_id.clone(), order_id.clone(), reservation_id.clone());
+        self.log(process, Severity::Info, placed, format!("{order_id} reserved as {reservation_id}"));
         if self.stock.lock().is_called_off(order_id) {
             self.release(process, order_id, reservation_id).await?;
         }
         Ok(())
     }
 
-    async fn compensate(
-        &self,
-        process: &Context,
-        failed: &Event<PaymentFailed>,
-    ) -> Result<(), DemoError> {
+    async fn compensate(&self, process: &Context, failed: &Event<PaymentFailed>) -> Result<(), DemoError> {
         let order_id = &failed.data.order_id;
         let reservation_id = self.stock.lock().call_off(order_id);
         let Some(reservation_id) = reservation_id else {
-            self.log(
-                process,
-                Severity::Info,
-                failed,
-                format!("{order_id} was never reserved"),
-            );
+            self.log(process, Severity::Info, failed, format!("{order_id} was never reserved"));
             return Ok(());
         };
-        self.desk
-            .work(process, update_stock(), Duration::from_millis(8))
-            .await;
+        self.desk.work(process, update_stock(), Duration::from_millis(8)).await;
         self.release(process, order_id, reservation_id).await?;
-        self.log(
-            process,
-            Severity::Warn,
-            failed,
-            format!("{order_id} released: {CALLED_OFF}"),
-        );
+        self.log(process, Severity::Warn, failed, format!("{order_id} released: {CALLED_OFF}"));
         Ok(())
     }
 
-    async fn release(
-        &self,
-        process: &Context,
-        order_id: &String,
-        reservation_id: String,
-    ) -> Result<(), DemoError> {
-        let released = StockReleased {
-            order_id: order_id.clone(),
-            reservation_id,
-            reason: CALLED_OFF.into(),
-        };
+    async fn release(&self, process: &Context, order_id: &String, reservation_id: String) -> Result<(), DemoError> {
+        let released = StockReleased { order_id: order_id.clone(), reservation_id, reason: CALLED_OFF.into() };
         self.desk.outbox.publish(process, released).await?;
         self.stock.lock().release(order_id);
         Ok(())
     }
 
     /// What can't be read will not become readable: it goes to the dead-letter topic without a retry.
-    async fn set_aside(
-        &self,
-        process: &Context,
-        record: &Record,
-        error: &DemoError,
-    ) -> Result<(), DemoError> {
+    async fn set_aside(&self, process: &Context, record: &Record, error: &DemoError) -> Result<(), DemoError> {
         let failure = Failure {
             class: "org.springframework.kafka.support.serializer.DeserializationException",
             message: "failed to deserialize".into(),
@@ -241,44 +177,28 @@ impl Keeping {
         self.desk.outbox.forward(process, copy).await?;
         telemetry::fail(process, "unreadable", error.to_string());
         let body = format!("{error}; set aside in {}", topic::ORDER_PLACED_DLT);
-        let line = Line {
-            severity: Severity::Error,
-            event_id: None,
-            order_id: record.key.as_deref(),
-            body,
-        };
+        let line = Line { severity: Severity::Error, event_id: None, order_id: record.key.as_deref(), body };
         self.desk.telemetry.log(process, line);
         Ok(())
     }
 
     fn log<F>(&self, process: &Context, severity: Severity, event: &Event<F>, body: String) {
-        let line = Line {
-            severity,
-            event_id: Some(&event.event_id),
-            order_id: None,
-            body,
-        };
+        let line = Line { severity, event_id: Some(&event.event_id), order_id: None, body };
         self.desk.telemetry.log(process, line);
     }
 }
 
 fn update_stock() -> SpanBuilder {
-    SpanBuilder::from_name("UPDATE stock")
-        .with_kind(SpanKind::Client)
-        .with_attributes([
-            KeyValue::new("db.system", "postgresql"),
-            KeyValue::new("db.operation", "UPDATE"),
-            KeyValue::new("db.sql.table", "stock"),
-        ])
+    SpanBuilder::from_name("UPDATE stock").with_kind(SpanKind::Client).with_attributes([
+        KeyValue::new("db.system", "postgresql"),
+        KeyValue::new("db.operation", "UPDATE"),
+        KeyValue::new("db.sql.table", "stock"),
+    ])
 }
 
 /// The nearest warehouse, by the length of the city's name: the shop's logistics are what they are.
 fn warehouse(city: &str) -> &'static str {
-    if city.len().is_multiple_of(2) {
-        "WH-NORTH"
-    } else {
-        "WH-SOUTH"
-    }
+    if city.len().is_multiple_of(2) { "WH-NORTH" } else { "WH-SOUTH" }
 }
 
 #[cfg(test)]

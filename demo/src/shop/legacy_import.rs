@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use rdkafka::producer::{FutureProducer, Producer};
 
-use super::{
-    connection::Connection, outbox, outbox::Outgoing, record::Headers, setup::Setup, shop_api,
-    topic,
-};
+use super::{connection::Connection, outbox, outbox::Outgoing, record::Headers, setup::Setup, shop_api, topic};
 use crate::DemoError;
 
 /// A producer that knows neither event metadata nor tracing.
@@ -27,16 +24,15 @@ impl LegacyImport {
                 doing: "make a producer",
                 source,
             })?;
-        Ok(LegacyImport {
-            producer,
-            seed: setup.config.seed,
-        })
+        Ok(LegacyImport { producer, seed: setup.config.seed })
     }
 
     /// Writes the n-th order once more, cut off in the middle and in an encoding of its own: a poison message.
     pub(crate) async fn write_order(&self, number: u64) {
         let order_id = shop_api::order_id(self.seed, number);
-        let mut payload = format!("{{\"order\":\"{order_id}\",\"lines\":[{{\"sku\":\"MUG-SET-4\",\"qty\":1}},{{\"note\":\"f").into_bytes();
+        let mut payload =
+            format!("{{\"order\":\"{order_id}\",\"lines\":[{{\"sku\":\"MUG-SET-4\",\"qty\":1}},{{\"note\":\"f")
+                .into_bytes();
         payload.push(0xfc); // "ü" in Latin-1, which is no UTF-8
         payload.extend_from_slice(b"r Oma");
         let record = Outgoing {

@@ -41,16 +41,11 @@ impl Names {
             ),
         };
         attributes.push(KeyValue::new("messaging.system", "kafka"));
-        attributes.push(KeyValue::new(
-            "messaging.destination.name",
-            topic.to_owned(),
-        ));
+        attributes.push(KeyValue::new("messaging.destination.name", topic.to_owned()));
         if let Some(key) = key {
             attributes.push(KeyValue::new("messaging.kafka.message.key", key.to_owned()));
         }
-        SpanBuilder::from_name(name)
-            .with_kind(SpanKind::Producer)
-            .with_attributes(attributes)
+        SpanBuilder::from_name(name).with_kind(SpanKind::Producer).with_attributes(attributes)
     }
 
     /// Where a message is in its topic.
@@ -61,10 +56,7 @@ impl Names {
                 KeyValue::new("messaging.kafka.offset", offset),
             ],
             Names::Old => [
-                KeyValue::new(
-                    "messaging.kafka.destination.partition",
-                    i64::from(partition),
-                ),
+                KeyValue::new("messaging.kafka.destination.partition", i64::from(partition)),
                 KeyValue::new("messaging.kafka.message.offset", offset),
             ],
         }
@@ -96,26 +88,21 @@ impl Names {
         if let Some(key) = &record.key {
             attributes.push(KeyValue::new("messaging.kafka.message.key", key.clone()));
         }
-        SpanBuilder::from_name(name)
-            .with_kind(SpanKind::Consumer)
-            .with_attributes(attributes)
+        SpanBuilder::from_name(name).with_kind(SpanKind::Consumer).with_attributes(attributes)
     }
 }
 
 /// The span of one poll that brought several records of a topic, linked to the creation of each. Current names only.
 pub(crate) fn poll(topic: &str, group: &str, links: Vec<Link>, n_records: usize) -> SpanBuilder {
     let count = i64::try_from(n_records).unwrap_or(i64::MAX);
-    SpanBuilder::from_name(format!("poll {topic}"))
-        .with_kind(SpanKind::Client)
-        .with_links(links)
-        .with_attributes([
-            KeyValue::new("messaging.system", "kafka"),
-            KeyValue::new("messaging.operation.type", "receive"),
-            KeyValue::new("messaging.operation.name", "poll"),
-            KeyValue::new("messaging.destination.name", topic.to_owned()),
-            KeyValue::new("messaging.consumer.group.name", group.to_owned()),
-            KeyValue::new("messaging.batch.message_count", count),
-        ])
+    SpanBuilder::from_name(format!("poll {topic}")).with_kind(SpanKind::Client).with_links(links).with_attributes([
+        KeyValue::new("messaging.system", "kafka"),
+        KeyValue::new("messaging.operation.type", "receive"),
+        KeyValue::new("messaging.operation.name", "poll"),
+        KeyValue::new("messaging.destination.name", topic.to_owned()),
+        KeyValue::new("messaging.consumer.group.name", group.to_owned()),
+        KeyValue::new("messaging.batch.message_count", count),
+    ])
 }
 
 #[cfg(test)]
@@ -140,14 +127,8 @@ mod tests {
         assert_eq!(span.span_kind, Some(SpanKind::Consumer));
         let attributes = span.attributes.unwrap();
         for (key, value) in expected {
-            let found = attributes
-                .iter()
-                .find(|attribute| attribute.key.as_str() == *key);
-            assert_eq!(
-                found.map(|attribute| &attribute.value),
-                Some(value),
-                "{key}"
-            );
+            let found = attributes.iter().find(|attribute| attribute.key.as_str() == *key);
+            assert_eq!(found.map(|attribute| &attribute.value), Some(value), "{key}");
         }
     }
 

@@ -18,21 +18,14 @@ pub(crate) struct Outage {
 impl Outage {
     /// `what` doesn't answer; `meanwhile` this is what the shop does.
     pub(crate) fn watch(what: String, meanwhile: &'static str) -> Outage {
-        Outage {
-            what,
-            meanwhile,
-            down: AtomicBool::new(false),
-        }
+        Outage { what, meanwhile, down: AtomicBool::new(false) }
     }
 
     /// It failed. Returns whether this is news.
     pub(crate) fn failed(&self, reason: &dyn fmt::Display) -> bool {
         let news = !self.down.swap(true, Ordering::Relaxed);
         if news {
-            warn!(
-                "{} does not answer ({reason}); {}",
-                self.what, self.meanwhile
-            );
+            warn!("{} does not answer ({reason}); {}", self.what, self.meanwhile);
         }
         news
     }

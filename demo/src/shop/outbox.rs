@@ -69,57 +69,26 @@ impl Outbox {
             .set("message.timeout.ms", DELIVERY_TIMEOUT_MS)
             .set("queue.buffering.max.messages", QUEUE_RECORDS_MAX)
             .create_with_context(Connection::new(outage))
-            .map_err(|source| DemoError::Client {
-                service: service.into(),
-                doing: "make a producer",
-                source,
-            })?;
-        Ok(Outbox {
-            producer,
-            client_id,
-            names,
-            telemetry: Arc::clone(telemetry),
-            outage: Arc::clone(outage),
-        })
+            .map_err(|source| DemoError::Client { service: service.into(), doing: "make a producer", source })?;
+        Ok(Outbox { producer, client_id, names, telemetry: Arc::clone(telemetry), outage: Arc::clone(outage) })
     }
 
     /// Says that something has happened, below the span of `parent`.
-    pub(crate) async fn publish<F: Fact>(
-        &self,
-        parent: &Context,
-        fact: F,
-    ) -> Result<Published<F>, DemoError> {
+    pub(crate) async fn publish<F: Fact>(&self, parent: &Context, fact: F) -> Result<Published<F>, DemoError> {
         let key = fact.order_id().to_owned();
-        let span = self.telemetry.span(
-            self.names.send(F::TOPIC, Some(&key), &self.client_id),
-            parent,
-        );
+        let span = self.telemetry.span(self.names.send(F::TOPIC, Some(&key), &self.client_id), parent);
         let trace_id = span.span().span_context().trace_id().to_string();
         let event = Event::now(self.telemetry.service, trace_id, fact);
-        let payload = serde_json::to_vec(&event)
-            .expect("an event has only string keys, so it is always JSON");
-        let record = Outgoing {
-            topic: F::TOPIC,
-            partition: None,
-            key: Some(key),
-            payload,
-            headers: Headers::default(),
-        };
+        let payload = serde_json::to_vec(&event).expect("an event has only string keys, so it is always JSON");
+        let record =
+            Outgoing { topic: F::TOPIC, partition: None, key: Some(key), payload, headers: Headers::default() };
         self.send(&span, record.clone()).await?;
         Ok(Published { event, record })
     }
 
     /// Sends a record as it is, below the span of `parent`: a copy for a retry or dead-letter topic, or once more.
-    pub(crate) async fn forward(
-        &self,
-        parent: &Context,
-        record: Outgoing,
-    ) -> Result<(), DemoError> {
-        let span = self.telemetry.span(
-            self.names
-                .send(record.topic, record.key.as_deref(), &self.client_id),
-            parent,
-        );
+    pub(crate) async fn forward(&self, parent: &Context, record: Outgoing) -> Result<(), DemoError> {
+        let span = self.telemetry.span(self.names.send(record.topic, record.key.as_deref(), &self.client_id), parent);
         self.send(&span, record).await
     }
 
@@ -128,19 +97,14 @@ impl Outbox {
         match deliver(&self.producer, &record).await {
             Ok((partition, offset)) => {
                 self.outage.worked();
-                span.span()
-                    .set_attributes(self.names.landed(partition, offset));
+                span.span().set_attributes(self.names.landed(partition, offset));
                 span.span().end();
                 Ok(())
             }
             Err(source) => {
                 telemetry::fail(span, "publish_failed", source.to_string());
                 span.span().end();
-                Err(DemoError::Client {
-                    service: self.telemetry.service.into(),
-                    doing: "publish",
-                    source,
-                })
+                Err(DemoError::Client { service: self.telemetry.service.into(), doing: "publish", source })
             }
         }
     }
@@ -154,10 +118,7 @@ impl Outbox {
             flushed
         };
         if let Ok(Err(error)) = tokio::task::spawn_blocking(close).await {
-            tracing::warn!(
-                service.name = self.telemetry.service,
-                "the last records were not acknowledged: {error}"
-            );
+            tracing::warn!(service.name = self.telemetry.service, "the last records were not acknowledged: {error}");
         }
     }
 }
@@ -167,9 +128,8 @@ pub(crate) async fn deliver(
     producer: &FutureProducer<Connection>,
     record: &Outgoing,
 ) -> Result<(i32, i64), KafkaError> {
-    let mut future_record = FutureRecord::<[u8], [u8]>::to(record.topic)
-        .payload(&record.payload)
-        .headers(record.headers.to_kafka());
+    let mut future_record =
+        FutureRecord::<[u8], [u8]>::to(record.topic).payload(&record.payload).headers(record.headers.to_kafka());
     if let Some(key) = &record.key {
         future_record = future_record.key(key.as_bytes());
     }

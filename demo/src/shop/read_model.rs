@@ -34,18 +34,10 @@ pub(crate) type View = Recent<String, u32>;
 pub(crate) fn start(setup: &Setup) -> Result<Running, DemoError> {
     let stop = CancellationToken::new();
     let desk = Arc::new(setup.desk(SERVICE, NAMES)?);
-    let topics = [
-        topic::ORDER_PLACED,
-        topic::PAYMENT_AUTHORIZED,
-        topic::PARCEL_PLANNED,
-        topic::ORDER_CANCELLED,
-    ];
+    let topics = [topic::ORDER_PLACED, topic::PAYMENT_AUTHORIZED, topic::PARCEL_PLANNED, topic::ORDER_CANCELLED];
     let inbox = setup.inbox(SERVICE, "read-model-1", &topics)?;
     let assigned = vec![inbox.assigned()];
-    let projecting = Projecting {
-        desk: Arc::clone(&desk),
-        view: Arc::clone(&setup.memory.view),
-    };
+    let projecting = Projecting { desk: Arc::clone(&desk), view: Arc::clone(&setup.memory.view) };
     let token = stop.clone();
     let task = tokio::spawn(async move {
         inbox.consume(projecting, &token).await;
@@ -53,11 +45,7 @@ pub(crate) fn start(setup: &Setup) -> Result<Running, DemoError> {
             desk.close().await;
         }
     });
-    Ok(Running {
-        stop,
-        task,
-        assigned,
-    })
+    Ok(Running { stop, task, assigned })
 }
 
 /// Turns events into rows.
@@ -69,45 +57,27 @@ struct Projecting {
 impl React for Projecting {
     async fn react(&mut self, record: &Record) -> Result<(), DemoError> {
         // Here the creation context should be the parent.
-        let process = self
-            .desk
-            .telemetry
-            .span(NAMES.process(record, SERVICE), &Context::new());
+        let process = self.desk.telemetry.span(NAMES.process(record, SERVICE), &Context::new());
         let order_id = record.key.clone().unwrap_or_default();
-        let upsert = SpanBuilder::from_name("UPSERT order_view")
-            .with_kind(SpanKind::Client)
-            .with_attributes([
-                KeyValue::new("db.system.name", "postgresql"),
-                KeyValue::new("db.operation.name", "UPSERT"),
-                KeyValue::new("db.collection.name", "order_view"),
-            ]);
+        let upsert = SpanBuilder::from_name("UPSERT order_view").with_kind(SpanKind::Client).with_attributes([
+            KeyValue::new("db.system.name", "postgresql"),
+            KeyValue::new("db.operation.name", "UPSERT"),
+            KeyValue::new("db.collection.name", "order_view"),
+        ]);
         let (severity, body) = match record.read::<serde_json::Value>() {
             Ok(_) => {
-                self.desk
-                    .work(&process, upsert, Duration::from_millis(5))
-                    .await;
+                self.desk.work(&process, upsert, Duration::from_millis(5)).await;
                 let mut view = self.view.lock();
                 let changes = view.entry(order_id.clone(), || 0);
                 *changes += 1;
-                (
-                    Severity::Info,
-                    format!("order_view: {order_id} has {changes} changes"),
-                )
+                (Severity::Info, format!("order_view: {order_id} has {changes} changes"))
             }
             Err(error) => {
                 telemetry::fail(&process, "unreadable", error.to_string());
                 (Severity::Warn, format!("{error}; skipped"))
             }
         };
-        self.desk.telemetry.log(
-            &process,
-            Line {
-                severity,
-                event_id: None,
-                order_id: Some(&order_id),
-                body,
-            },
-        );
+        self.desk.telemetry.log(&process, Line { severity, event_id: None, order_id: Some(&order_id), body });
         process.span().end();
         Ok(())
     }

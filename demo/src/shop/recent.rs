@@ -20,11 +20,7 @@ pub(crate) struct Recent<K, V> {
 
 impl<K: Clone + Eq + Hash, V> Recent<K, V> {
     pub(crate) fn with_limit(entries_max: usize) -> Recent<K, V> {
-        Recent {
-            entries: HashMap::new(),
-            order: VecDeque::new(),
-            entries_max,
-        }
+        Recent { entries: HashMap::new(), order: VecDeque::new(), entries_max }
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
@@ -77,10 +73,7 @@ mod tests {
         for number in 1..=3 {
             recent.insert(number, number * 10);
         }
-        assert_eq!(
-            (recent.get(&1), recent.get(&2), recent.get(&3)),
-            (None, Some(&20), Some(&30))
-        );
+        assert_eq!((recent.get(&1), recent.get(&2), recent.get(&3)), (None, Some(&20), Some(&30)));
     }
 
     #[test]

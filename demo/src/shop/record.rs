@@ -33,9 +33,7 @@ impl Record {
             partition: message.partition(),
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
-            key: message
-                .key()
-                .map(|key| String::from_utf8_lossy(key).into_owned()),
+            key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
             payload: message.payload().unwrap_or_default().to_vec(),
             headers: Headers::copied(message),
         }
@@ -63,15 +61,7 @@ pub(crate) struct Headers(Vec<(String, Vec<u8>)>);
 impl Headers {
     fn copied(message: &BorrowedMessage<'_>) -> Headers {
         let headers = message.headers().map_or_else(Vec::new, |headers| {
-            headers
-                .iter()
-                .map(|header| {
-                    (
-                        header.key.to_owned(),
-                        header.value.unwrap_or_default().to_vec(),
-                    )
-                })
-                .collect()
+            headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
         });
         Headers(headers)
     }
@@ -89,21 +79,13 @@ impl Headers {
 
     /// The latest value of the key.
     pub(crate) fn last(&self, key: &str) -> Option<&[u8]> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value.as_slice())
+        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_slice())
     }
 
     /// Every value of the key, the first one first.
     #[cfg(test)]
     pub(crate) fn all(&self, key: &str) -> Vec<&[u8]> {
-        self.0
-            .iter()
-            .filter(|(name, _)| name == key)
-            .map(|(_, value)| value.as_slice())
-            .collect()
+        self.0.iter().filter(|(name, _)| name == key).map(|(_, value)| value.as_slice()).collect()
     }
 
     /// Writes the span's context as `traceparent` (and `tracestate`), in place of the one that was there.
@@ -112,15 +94,9 @@ impl Headers {
     }
 
     pub(crate) fn to_kafka(&self) -> OwnedHeaders {
-        self.0.iter().fold(
-            OwnedHeaders::new_with_capacity(self.0.len()),
-            |headers, (key, value)| {
-                headers.insert(Header {
-                    key,
-                    value: Some(value),
-                })
-            },
-        )
+        self.0.iter().fold(OwnedHeaders::new_with_capacity(self.0.len()), |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(value) })
+        })
     }
 }
 
@@ -137,8 +113,7 @@ impl Injector for Headers {
 
 impl Extractor for Headers {
     fn get(&self, key: &str) -> Option<&str> {
-        self.last(key)
-            .and_then(|value| std::str::from_utf8(value).ok())
+        self.last(key).and_then(|value| std::str::from_utf8(value).ok())
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -148,9 +123,7 @@ impl Extractor for Headers {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::{
-        SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,
-    };
+    use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
     use super::*;
 
@@ -170,16 +143,10 @@ mod tests {
         headers.carry(&context(0xb7ad_6b71_6920_3331));
         assert_eq!(
             headers,
-            Headers(vec![(
-                "traceparent".into(),
-                b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_vec()
-            )])
+            Headers(vec![("traceparent".into(), b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_vec())])
         );
         let back = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
-        assert_eq!(
-            back.span().span_context().span_id(),
-            SpanId::from(0xb7ad_6b71_6920_3331)
-        );
+        assert_eq!(back.span().span_context().span_id(), SpanId::from(0xb7ad_6b71_6920_3331));
     }
 
     #[test]
@@ -187,10 +154,7 @@ mod tests {
         let mut headers = Headers::default();
         headers.carry(&context(1));
         headers.carry(&context(2));
-        assert_eq!(
-            headers.all("traceparent"),
-            [b"00-0af7651916cd43dd8448eb211c80319c-0000000000000002-01"]
-        );
+        assert_eq!(headers.all("traceparent"), [b"00-0af7651916cd43dd8448eb211c80319c-0000000000000002-01"]);
     }
 
     #[test]

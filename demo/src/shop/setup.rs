@@ -14,8 +14,8 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ShopConfig, billing, connection, inbox::Inbox, inventory, messaging::Names, outage::Outage,
-    outbox::Outbox, read_model, shipping, telemetry::Telemetry,
+    ShopConfig, billing, connection, inbox::Inbox, inventory, messaging::Names, outage::Outage, outbox::Outbox,
+    read_model, shipping, telemetry::Telemetry,
 };
 use crate::DemoError;
 
@@ -59,26 +59,13 @@ pub(crate) struct Desk {
 
 impl Setup {
     pub(crate) fn desk(&self, service: &'static str, names: Names) -> Result<Desk, DemoError> {
-        let telemetry = Arc::new(Telemetry::start(
-            service,
-            &self.config.otlp,
-            &self.collector,
-        )?);
+        let telemetry = Arc::new(Telemetry::start(service, &self.config.otlp, &self.collector)?);
         let outbox = Outbox::open(&self.config.brokers, &telemetry, names, &self.kafka)?;
         let haste = (self.config.orders_per_s / ORDERS_PER_S_AT_EASE).max(1.0);
-        Ok(Desk {
-            telemetry,
-            outbox,
-            haste,
-        })
+        Ok(Desk { telemetry, outbox, haste })
     }
 
-    pub(crate) fn inbox(
-        &self,
-        group: &'static str,
-        member: &str,
-        topics: &[&str],
-    ) -> Result<Inbox, DemoError> {
+    pub(crate) fn inbox(&self, group: &'static str, member: &str, topics: &[&str]) -> Result<Inbox, DemoError> {
         Inbox::join(&self.config.brokers, group, member, topics, &self.kafka)
     }
 
@@ -95,12 +82,7 @@ impl Desk {
     }
 
     /// The same, but the span is still open, for the outcome to be written on it.
-    pub(crate) async fn begin(
-        &self,
-        parent: &Context,
-        span: SpanBuilder,
-        takes: Duration,
-    ) -> Context {
+    pub(crate) async fn begin(&self, parent: &Context, span: SpanBuilder, takes: Duration) -> Context {
         let context = self.telemetry.span(span, parent);
         tokio::time::sleep(takes.div_f64(self.haste)).await;
         context

@@ -68,38 +68,23 @@ impl Pairs {
 }
 
 fn complete(pair: &Pair) -> Option<String> {
-    if pair.is_paid && !pair.is_planned {
-        pair.warehouse.clone()
-    } else {
-        None
-    }
+    if pair.is_paid && !pair.is_planned { pair.warehouse.clone() } else { None }
 }
 
 /// Starts the service.
 pub(crate) fn start(setup: &Setup) -> Result<Running, DemoError> {
     let stop = CancellationToken::new();
     let desk = setup.desk(SERVICE, NAMES)?;
-    let inbox = setup.inbox(
-        SERVICE,
-        "shipping-1",
-        &[topic::STOCK_RESERVED, topic::PAYMENT_AUTHORIZED],
-    )?;
+    let inbox = setup.inbox(SERVICE, "shipping-1", &[topic::STOCK_RESERVED, topic::PAYMENT_AUTHORIZED])?;
     let assigned = vec![inbox.assigned()];
-    let planning = Planning {
-        desk,
-        pairs: Arc::clone(&setup.memory.pairs),
-    };
+    let planning = Planning { desk, pairs: Arc::clone(&setup.memory.pairs) };
     let token = stop.clone();
     let task = tokio::spawn(async move {
         planning.run(&inbox, &token).await;
         inbox.leave().await;
         planning.desk.close().await;
     });
-    Ok(Running {
-        stop,
-        task,
-        assigned,
-    })
+    Ok(Running { stop, task, assigned })
 }
 
 /// Plans parcels.
@@ -116,26 +101,16 @@ impl Planning {
                 return;
             }
             for topic in [topic::STOCK_RESERVED, topic::PAYMENT_AUTHORIZED] {
-                let records: Vec<&Record> = batch
-                    .iter()
-                    .filter(|record| record.topic == topic)
-                    .collect();
+                let records: Vec<&Record> = batch.iter().filter(|record| record.topic == topic).collect();
                 if records.is_empty() {
                     continue;
                 }
-                let links = records
-                    .iter()
-                    .filter_map(|record| creation_link(record))
-                    .collect();
+                let links = records.iter().filter_map(|record| creation_link(record)).collect();
                 let poll = messaging::poll(topic, inbox.group, links, records.len());
                 let poll = self.desk.telemetry.span(poll, &Context::new());
                 for record in records {
                     while let Err(error) = self.plan(&poll, record).await {
-                        tracing::info!(
-                            group = inbox.group,
-                            "will handle {topic} again: {}",
-                            chain(&error)
-                        );
+                        tracing::info!(group = inbox.group, "will handle {topic} again: {}", chain(&error));
                         if !pause(Duration::from_secs(1), stop).await {
                             return;
                         }
@@ -148,9 +123,7 @@ impl Planning {
     }
 
     async fn plan(&self, poll: &Context, record: &Record) -> Result<(), DemoError> {
-        let process = NAMES
-            .process(record, SERVICE)
-            .with_links(creation_link(record).into_iter().collect());
+        let process = NAMES.process(record, SERVICE).with_links(creation_link(record).into_iter().collect());
         let process = self.desk.telemetry.span(process, poll);
         let Some((event_id, order_id, complete)) = self.note(record) else {
             return Ok(());
@@ -160,15 +133,11 @@ impl Planning {
             self.log(&process, Severity::Debug, &event_id, &order_id, body);
             return Ok(());
         };
-        let route = SpanBuilder::from_name("plan route")
-            .with_kind(SpanKind::Internal)
-            .with_attributes([
-                KeyValue::new("shipping.warehouse", warehouse.clone()),
-                KeyValue::new("shipping.carrier", "Marée Express"),
-            ]);
-        self.desk
-            .work(&process, route, Duration::from_millis(12))
-            .await;
+        let route = SpanBuilder::from_name("plan route").with_kind(SpanKind::Internal).with_attributes([
+            KeyValue::new("shipping.warehouse", warehouse.clone()),
+            KeyValue::new("shipping.carrier", "Marée Express"),
+        ]);
+        self.desk.work(&process, route, Duration::from_millis(12)).await;
         let planned = ParcelPlanned {
             order_id: order_id.clone(),
             parcel_id: format!("parcel-{}", &event_id[24..]),
@@ -197,20 +166,8 @@ impl Planning {
         }
     }
 
-    fn log(
-        &self,
-        process: &Context,
-        severity: Severity,
-        event_id: &str,
-        order_id: &str,
-        body: String,
-    ) {
-        let line = Line {
-            severity,
-            event_id: Some(event_id),
-            order_id: Some(order_id),
-            body,
-        };
+    fn log(&self, process: &Context, severity: Severity, event_id: &str, order_id: &str, body: String) {
+        let line = Line { severity, event_id: Some(event_id), order_id: Some(order_id), body };
         self.desk.telemetry.log(process, line);
     }
 }
@@ -219,13 +176,7 @@ impl Planning {
 fn creation_link(record: &Record) -> Option<Link> {
     let context = record.creation_context();
     let creation = context.span().span_context().clone();
-    creation.is_valid().then(|| {
-        Link::new(
-            creation,
-            NAMES.landed(record.partition, record.offset).to_vec(),
-            0,
-        )
-    })
+    creation.is_valid().then(|| Link::new(creation, NAMES.landed(record.partition, record.offset).to_vec(), 0))
 }
 
 #[cfg(test)]
@@ -238,10 +189,7 @@ mod tests {
         assert_eq!(pairs.reserved("order-1", "WH-NORTH"), None);
         assert_eq!(pairs.paid("order-1"), Some("WH-NORTH".into()));
         assert_eq!(pairs.paid("order-2"), None);
-        assert_eq!(
-            pairs.reserved("order-2", "WH-SOUTH"),
-            Some("WH-SOUTH".into())
-        );
+        assert_eq!(pairs.reserved("order-2", "WH-SOUTH"), Some("WH-SOUTH".into()));
     }
 
     #[test]

@@ -45,9 +45,7 @@ const RELAY_DELAY: Duration = Duration::from_millis(400);
 /// the highest rate. At the limit the oldest is not sent again.
 const RELAY_MAX: usize = 64;
 
-const CITIES: [&str; 8] = [
-    "Nantes", "Lyon", "Bremen", "Porto", "Gent", "Turin", "Malmö", "Graz",
-];
+const CITIES: [&str; 8] = ["Nantes", "Lyon", "Bremen", "Porto", "Gent", "Turin", "Malmö", "Graz"];
 const SKUS: [(&str, u64); 6] = [
     ("KETTLE-1L", 3_490),
     ("LAMP-OAK", 7_950),
@@ -71,9 +69,7 @@ pub(crate) fn start(setup: &Setup) -> Result<Running, DemoError> {
         seed: setup.config.seed,
         orders_placed: Arc::clone(&setup.memory.orders_placed),
     };
-    let cancelling = Cancelling {
-        desk: Arc::clone(&desk),
-    };
+    let cancelling = Cancelling { desk: Arc::clone(&desk) };
     let mut opened = setup.opened.clone();
     let token = stop.clone();
     let task = tokio::spawn(async move {
@@ -93,11 +89,7 @@ pub(crate) fn start(setup: &Setup) -> Result<Running, DemoError> {
             desk.close().await;
         }
     });
-    Ok(Running {
-        stop,
-        task,
-        assigned,
-    })
+    Ok(Running { stop, task, assigned })
 }
 
 /// Where visitors place their orders.
@@ -137,8 +129,7 @@ impl Counter {
             }
             let opening = number < story::OPENING.len() as u64;
             // From the last order, not from now: the rate holds however long an order takes.
-            next_order =
-                (next_order + if opening { OPENING_PAUSE } else { self.every }).max(Instant::now());
+            next_order = (next_order + if opening { OPENING_PAUSE } else { self.every }).max(Instant::now());
         }
         self.legacy_import.close().await;
     }
@@ -149,19 +140,15 @@ impl Counter {
         let order_id = order.order_id.clone();
         let desk = &self.desk;
         let request = desk.telemetry.span(post_orders(), &Context::new());
-        let insert = SpanBuilder::from_name("INSERT orders")
-            .with_kind(SpanKind::Client)
-            .with_attributes([
-                KeyValue::new("db.system.name", "postgresql"),
-                KeyValue::new("db.operation.name", "INSERT"),
-                KeyValue::new("db.collection.name", "orders"),
-            ]);
+        let insert = SpanBuilder::from_name("INSERT orders").with_kind(SpanKind::Client).with_attributes([
+            KeyValue::new("db.system.name", "postgresql"),
+            KeyValue::new("db.operation.name", "INSERT"),
+            KeyValue::new("db.collection.name", "orders"),
+        ]);
         desk.work(&request, insert, Duration::from_millis(4)).await;
         match desk.outbox.publish(&request, order).await {
             Ok(published) => {
-                request
-                    .span()
-                    .set_attribute(KeyValue::new("http.response.status_code", 202));
+                request.span().set_attribute(KeyValue::new("http.response.status_code", 202));
                 let Event { event_id, data, .. } = &published.event;
                 desk.telemetry.log(
                     &request,
@@ -169,20 +156,12 @@ impl Counter {
                         severity: Severity::Info,
                         event_id: Some(event_id),
                         order_id: Some(&order_id),
-                        body: format!(
-                            "{order_id} placed: {} items, {}",
-                            data.items.len(),
-                            euros(data.total_cents)
-                        ),
+                        body: format!("{order_id} placed: {} items, {}", data.items.len(), euros(data.total_cents)),
                     },
                 );
                 if story == Story::SentTwice {
                     let due = Instant::now() + RELAY_DELAY;
-                    let unconfirmed = Unconfirmed {
-                        due,
-                        context: request.clone(),
-                        record: published.record,
-                    };
+                    let unconfirmed = Unconfirmed { due, context: request.clone(), record: published.record };
                     if self.relay.len() == RELAY_MAX {
                         self.relay.pop_front();
                     }
@@ -190,9 +169,7 @@ impl Counter {
                 }
             }
             Err(error) => {
-                request
-                    .span()
-                    .set_attribute(KeyValue::new("http.response.status_code", 503));
+                request.span().set_attribute(KeyValue::new("http.response.status_code", 503));
                 telemetry::fail(&request, "503", chain(&error));
             }
         }
@@ -204,9 +181,7 @@ impl Counter {
         let Some(unconfirmed) = self.relay.pop_front() else {
             return;
         };
-        let Unconfirmed {
-            context, record, ..
-        } = unconfirmed;
+        let Unconfirmed { context, record, .. } = unconfirmed;
         let order_id = record.key.clone().unwrap_or_default();
         match self.desk.outbox.forward(&context, record).await {
             Ok(()) => self.desk.telemetry.log(
@@ -233,17 +208,9 @@ impl React for Cancelling {
         let Ok(failed) = record.read::<Event<PaymentFailed>>() else {
             return Ok(());
         };
-        let process = self
-            .desk
-            .telemetry
-            .span(NAMES.process(record, SERVICE), &record.creation_context());
-        let PaymentFailed {
-            order_id, reason, ..
-        } = failed.data;
-        let cancelled = OrderCancelled {
-            order_id: order_id.clone(),
-            reason: format!("payment failed: {reason}"),
-        };
+        let process = self.desk.telemetry.span(NAMES.process(record, SERVICE), &record.creation_context());
+        let PaymentFailed { order_id, reason, .. } = failed.data;
+        let cancelled = OrderCancelled { order_id: order_id.clone(), reason: format!("payment failed: {reason}") };
         self.desk.outbox.publish(&process, cancelled).await?;
         self.desk.telemetry.log(
             &process,
@@ -260,15 +227,13 @@ impl React for Cancelling {
 }
 
 fn post_orders() -> SpanBuilder {
-    SpanBuilder::from_name("POST /orders")
-        .with_kind(SpanKind::Server)
-        .with_attributes([
-            KeyValue::new("http.request.method", "POST"),
-            KeyValue::new("http.route", "/orders"),
-            KeyValue::new("url.path", "/orders"),
-            KeyValue::new("url.scheme", "https"),
-            KeyValue::new("server.address", "shop.example"),
-        ])
+    SpanBuilder::from_name("POST /orders").with_kind(SpanKind::Server).with_attributes([
+        KeyValue::new("http.request.method", "POST"),
+        KeyValue::new("http.route", "/orders"),
+        KeyValue::new("url.path", "/orders"),
+        KeyValue::new("url.scheme", "https"),
+        KeyValue::new("server.address", "shop.example"),
+    ])
 }
 
 /// The n-th order. The same seed gives the same orders.
@@ -280,11 +245,7 @@ fn order(seed: u64, number: u64, story: Story) -> OrderPlaced {
         .map(|(sku, unit_cents)| (sku.to_string(), *unit_cents))
         .collect::<Vec<_>>()
         .into_iter()
-        .map(|(sku, unit_cents)| Item {
-            sku,
-            quantity: random.random_range(1..=2),
-            unit_cents,
-        })
+        .map(|(sku, unit_cents)| Item { sku, quantity: random.random_range(1..=2), unit_cents })
         .collect();
     let customer = random.random_range(1_000..10_000);
     OrderPlaced {
@@ -294,10 +255,7 @@ fn order(seed: u64, number: u64, story: Story) -> OrderPlaced {
             email: format!("customer-{customer}@mail.example"),
             city: CITIES[random.random_range(0..CITIES.len())].to_owned(),
         },
-        total_cents: items
-            .iter()
-            .map(|item| u64::from(item.quantity) * item.unit_cents)
-            .sum(),
+        total_cents: items.iter().map(|item| u64::from(item.quantity) * item.unit_cents).sum(),
         items,
         currency: "EUR".into(),
         card: story.card().to_owned(),
@@ -319,14 +277,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_places_the_same_orders() {
-        assert_eq!(
-            order(38_213, 7, Story::Fulfilled),
-            order(38_213, 7, Story::Fulfilled)
-        );
-        assert_ne!(
-            order(38_213, 7, Story::Fulfilled).customer,
-            order(38_214, 7, Story::Fulfilled).customer
-        );
+        assert_eq!(order(38_213, 7, Story::Fulfilled), order(38_213, 7, Story::Fulfilled));
+        assert_ne!(order(38_213, 7, Story::Fulfilled).customer, order(38_214, 7, Story::Fulfilled).customer);
         assert_eq!(order(38_213, 0, Story::Fulfilled).order_id, "order-48213");
     }
 
@@ -334,17 +286,9 @@ mod tests {
     fn a_total_is_the_sum_of_its_items() {
         for number in 0..100 {
             let order = order(1, number, Story::Fulfilled);
-            let total: u64 = order
-                .items
-                .iter()
-                .map(|item| u64::from(item.quantity) * item.unit_cents)
-                .sum();
+            let total: u64 = order.items.iter().map(|item| u64::from(item.quantity) * item.unit_cents).sum();
             assert_eq!(order.total_cents, total);
-            assert!(
-                (1..=3).contains(&order.items.len()),
-                "{}",
-                order.items.len()
-            );
+            assert!((1..=3).contains(&order.items.len()), "{}", order.items.len());
         }
         assert_eq!(euros(12_905), "129.05 EUR");
     }

@@ -44,12 +44,7 @@ impl Failure {
 /// The headers of a record's next stop after a failed attempt: the retry topic or the dead-letter topic.
 ///
 /// `not_before_ms` is when the next attempt is due, in ms since the epoch; for a dead letter it is now.
-pub(crate) fn forwarded(
-    record: &Record,
-    failure: &Failure,
-    group: &str,
-    not_before_ms: i64,
-) -> Headers {
+pub(crate) fn forwarded(record: &Record, failure: &Failure, group: &str, not_before_ms: i64) -> Headers {
     let mut headers = record.headers.clone();
     let original_timestamp = match headers.last(ORIGINAL_TIMESTAMP) {
         Some(bytes) => bytes.to_vec(),
@@ -59,10 +54,7 @@ pub(crate) fn forwarded(
         headers.push("kafka_original-topic", record.topic.as_bytes());
         headers.push("kafka_original-partition", record.partition.to_be_bytes());
         headers.push("kafka_original-offset", record.offset.to_be_bytes());
-        headers.push(
-            "kafka_original-timestamp",
-            record.timestamp_ms.to_be_bytes(),
-        );
+        headers.push("kafka_original-timestamp", record.timestamp_ms.to_be_bytes());
         headers.push("kafka_original-timestamp-type", *b"CreateTime");
         headers.push("kafka_dlt-original-consumer-group", group.as_bytes());
     }
@@ -78,15 +70,9 @@ pub(crate) fn forwarded(
 pub(crate) fn dead_letter(record: &Record, failure: &Failure, group: &str) -> Headers {
     let mut headers = record.headers.clone();
     headers.push("kafka_dlt-original-topic", record.topic.as_bytes());
-    headers.push(
-        "kafka_dlt-original-partition",
-        record.partition.to_be_bytes(),
-    );
+    headers.push("kafka_dlt-original-partition", record.partition.to_be_bytes());
     headers.push("kafka_dlt-original-offset", record.offset.to_be_bytes());
-    headers.push(
-        "kafka_dlt-original-timestamp",
-        record.timestamp_ms.to_be_bytes(),
-    );
+    headers.push("kafka_dlt-original-timestamp", record.timestamp_ms.to_be_bytes());
     headers.push("kafka_dlt-original-timestamp-type", *b"CreateTime");
     headers.push("kafka_dlt-original-consumer-group", group.as_bytes());
     write_failure(&mut headers, "kafka_dlt-exception-", failure);
@@ -104,19 +90,13 @@ pub(crate) fn attempt(record: &Record) -> i32 {
 
 /// When a retry is due, in ms since the epoch.
 pub(crate) fn not_before_ms(record: &Record) -> Option<i64> {
-    record
-        .headers
-        .last(BACKOFF_TIMESTAMP)
-        .and_then(from_big_integer)
+    record.headers.last(BACKOFF_TIMESTAMP).and_then(from_big_integer)
 }
 
 fn write_failure(headers: &mut Headers, prefix: &str, failure: &Failure) {
     headers.replace(&format!("{prefix}fqcn"), WRAPPER);
     headers.replace(&format!("{prefix}cause-fqcn"), failure.class);
-    headers.replace(
-        &format!("{prefix}message"),
-        format!("Listener failed; {}", failure.message),
-    );
+    headers.replace(&format!("{prefix}message"), format!("Listener failed; {}", failure.message));
     headers.replace(&format!("{prefix}stacktrace"), failure.stack_trace());
 }
 
@@ -124,10 +104,7 @@ fn write_failure(headers: &mut Headers, prefix: &str, failure: &Failure) {
 fn big_integer(number: i64) -> Vec<u8> {
     let bytes = number.to_be_bytes();
     let sign = if number < 0 { 0xff } else { 0x00 };
-    let redundant = bytes
-        .windows(2)
-        .take_while(|pair| pair[0] == sign && (pair[1] ^ sign) & 0x80 == 0)
-        .count();
+    let redundant = bytes.windows(2).take_while(|pair| pair[0] == sign && (pair[1] ^ sign) & 0x80 == 0).count();
     bytes[redundant..].to_vec()
 }
 
@@ -189,50 +166,16 @@ mod tests {
 
     #[test]
     fn the_first_retry_names_its_origin_in_spring_s_encodings() {
-        let headers = forwarded(
-            &record(Headers::default()),
-            &failure("no answer"),
-            "billing",
-            1_764_000_001_000,
-        );
-        assert_eq!(
-            headers.last("kafka_original-topic"),
-            Some(&b"order.placed"[..])
-        );
-        assert_eq!(
-            headers.last("kafka_original-partition"),
-            Some(&[0, 0, 0, 2][..])
-        );
-        assert_eq!(
-            headers.last("kafka_original-offset"),
-            Some(&[0, 0, 0, 0, 0, 0, 0xbc, 0x55][..])
-        );
-        assert_eq!(
-            headers.last("kafka_original-timestamp"),
-            Some(&1_764_000_000_000_i64.to_be_bytes()[..])
-        );
-        assert_eq!(
-            headers.last("kafka_dlt-original-consumer-group"),
-            Some(&b"billing"[..])
-        );
-        assert_eq!(
-            headers.last("retry_topic-attempts"),
-            Some(&[0, 0, 0, 2][..])
-        );
-        assert_eq!(
-            headers
-                .last("retry_topic-original-timestamp")
-                .map(<[u8]>::len),
-            Some(6)
-        );
-        assert_eq!(
-            headers.last("kafka_exception-cause-fqcn"),
-            Some(&b"shop.GatewayTimeout"[..])
-        );
-        assert_eq!(
-            headers.last("kafka_exception-message"),
-            Some(&b"Listener failed; no answer"[..])
-        );
+        let headers = forwarded(&record(Headers::default()), &failure("no answer"), "billing", 1_764_000_001_000);
+        assert_eq!(headers.last("kafka_original-topic"), Some(&b"order.placed"[..]));
+        assert_eq!(headers.last("kafka_original-partition"), Some(&[0, 0, 0, 2][..]));
+        assert_eq!(headers.last("kafka_original-offset"), Some(&[0, 0, 0, 0, 0, 0, 0xbc, 0x55][..]));
+        assert_eq!(headers.last("kafka_original-timestamp"), Some(&1_764_000_000_000_i64.to_be_bytes()[..]));
+        assert_eq!(headers.last("kafka_dlt-original-consumer-group"), Some(&b"billing"[..]));
+        assert_eq!(headers.last("retry_topic-attempts"), Some(&[0, 0, 0, 2][..]));
+        assert_eq!(headers.last("retry_topic-original-timestamp").map(<[u8]>::len), Some(6));
+        assert_eq!(headers.last("kafka_exception-cause-fqcn"), Some(&b"shop.GatewayTimeout"[..]));
+        assert_eq!(headers.last("kafka_exception-message"), Some(&b"Listener failed; no answer"[..]));
         assert_eq!(not_before_ms(&record(headers)), Some(1_764_000_001_000));
     }
 
@@ -245,19 +188,10 @@ mod tests {
         assert_eq!(attempt(&retried), 2);
         let second = forwarded(&retried, &failure("second"), "billing", 2);
         assert_eq!(second.all("kafka_original-topic"), [b"order.placed"]);
-        assert_eq!(
-            second.all("kafka_original-offset"),
-            [48_213_i64.to_be_bytes()]
-        );
-        assert_eq!(
-            second.all("retry_topic-attempts"),
-            [2_i32.to_be_bytes(), 3_i32.to_be_bytes()]
-        );
+        assert_eq!(second.all("kafka_original-offset"), [48_213_i64.to_be_bytes()]);
+        assert_eq!(second.all("retry_topic-attempts"), [2_i32.to_be_bytes(), 3_i32.to_be_bytes()]);
         assert_eq!(second.all("retry_topic-original-timestamp").len(), 2);
-        assert_eq!(
-            second.all("kafka_exception-message"),
-            [b"Listener failed; second"]
-        );
+        assert_eq!(second.all("kafka_exception-message"), [b"Listener failed; second"]);
         assert_eq!(attempt(&record(second)), 3);
     }
 
@@ -277,30 +211,12 @@ mod tests {
 
     #[test]
     fn a_dead_letter_tells_class_message_and_stack_trace() {
-        let headers = dead_letter(
-            &record(Headers::default()),
-            &failure("no JSON"),
-            "inventory",
-        );
-        assert_eq!(
-            headers.last("kafka_dlt-original-partition"),
-            Some(&[0, 0, 0, 2][..])
-        );
-        assert_eq!(
-            headers.last("kafka_dlt-original-offset").map(<[u8]>::len),
-            Some(8)
-        );
-        let trace = String::from_utf8(
-            headers
-                .last("kafka_dlt-exception-stacktrace")
-                .unwrap()
-                .to_vec(),
-        )
-        .unwrap();
+        let headers = dead_letter(&record(Headers::default()), &failure("no JSON"), "inventory");
+        assert_eq!(headers.last("kafka_dlt-original-partition"), Some(&[0, 0, 0, 2][..]));
+        assert_eq!(headers.last("kafka_dlt-original-offset").map(<[u8]>::len), Some(8));
+        let trace = String::from_utf8(headers.last("kafka_dlt-exception-stacktrace").unwrap().to_vec()).unwrap();
         assert!(
-            trace.contains(
-                "Caused by: shop.GatewayTimeout: no JSON\n\tat shop.Gateway.charge(Gateway.java:41)"
-            ),
+            trace.contains("Caused by: shop.GatewayTimeout: no JSON\n\tat shop.Gateway.charge(Gateway.java:41)"),
             "{trace}"
         );
         assert_eq!(headers.last("retry_topic-attempts"), None);

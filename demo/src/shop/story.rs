@@ -23,18 +23,8 @@ pub(crate) enum Story {
 use Story::{Declined, Fulfilled, GivenUp, RetriedOnce, RetriedTwice, SentTwice};
 
 /// The first orders, placed at once: every story happens in the first seconds. What takes longest comes first.
-pub(crate) const OPENING: [Story; 10] = [
-    GivenUp,
-    RetriedTwice,
-    Declined,
-    SentTwice,
-    RetriedOnce,
-    Fulfilled,
-    Fulfilled,
-    Fulfilled,
-    Fulfilled,
-    Fulfilled,
-];
+pub(crate) const OPENING: [Story; 10] =
+    [GivenUp, RetriedTwice, Declined, SentTwice, RetriedOnce, Fulfilled, Fulfilled, Fulfilled, Fulfilled, Fulfilled];
 
 /// Then this goes round: 18 of 25 go well, 1 is sent twice, 3 are retried and succeed, 1 is given up, 2 are declined.
 const CYCLE: [Story; 25] = [
@@ -102,14 +92,7 @@ impl Story {
 mod tests {
     use super::*;
 
-    const ALL: [Story; 6] = [
-        Fulfilled,
-        RetriedOnce,
-        RetriedTwice,
-        GivenUp,
-        Declined,
-        SentTwice,
-    ];
+    const ALL: [Story; 6] = [Fulfilled, RetriedOnce, RetriedTwice, GivenUp, Declined, SentTwice];
 
     #[test]
     fn every_story_happens_in_the_opening_and_in_every_cycle() {
@@ -123,19 +106,11 @@ mod tests {
     #[test]
     fn the_shares_stay_the_same_for_ever() {
         let opening = OPENING.len() as u64;
-        let share = |from: u64, story| {
-            (from..from + 25)
-                .filter(|order| of(*order) == story)
-                .count()
-        };
+        let share = |from: u64, story| (from..from + 25).filter(|order| of(*order) == story).count();
         for from in [opening, opening + 1, 1_000_000] {
             assert_eq!(share(from, Fulfilled), 18, "from {from}");
             assert_eq!(share(from, Declined), 2, "from {from}");
-            assert_eq!(
-                share(from, RetriedOnce) + share(from, RetriedTwice) + share(from, GivenUp),
-                4,
-                "from {from}"
-            );
+            assert_eq!(share(from, RetriedOnce) + share(from, RetriedTwice) + share(from, GivenUp), 4, "from {from}");
         }
     }
 }

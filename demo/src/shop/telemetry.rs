@@ -14,13 +14,8 @@ use opentelemetry_otlp::{ExporterBuildError, LogExporter, SpanExporter, WithExpo
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    logs::{
-        BatchConfigBuilder as LogBatches, BatchLogProcessor, LogBatch, SdkLogger, SdkLoggerProvider,
-    },
-    trace::{
-        BatchConfigBuilder as SpanBatches, BatchSpanProcessor, SdkTracer, SdkTracerProvider,
-        SpanData,
-    },
+    logs::{BatchConfigBuilder as LogBatches, BatchLogProcessor, LogBatch, SdkLogger, SdkLoggerProvider},
+    trace::{BatchConfigBuilder as SpanBatches, BatchSpanProcessor, SdkTracer, SdkTracerProvider, SpanData},
 };
 
 use super::outage::Outage;
@@ -56,15 +51,8 @@ pub(crate) struct Line<'a> {
 
 impl Telemetry {
     /// Must be called inside a Tokio runtime, which carries the connection.
-    pub(crate) fn start(
-        service: &'static str,
-        otlp: &str,
-        outage: &Arc<Outage>,
-    ) -> Result<Telemetry, DemoError> {
-        let wrong = |source: ExporterBuildError| DemoError::Otlp {
-            endpoint: otlp.to_owned(),
-            source,
-        };
+    pub(crate) fn start(service: &'static str, otlp: &str, outage: &Arc<Outage>) -> Result<Telemetry, DemoError> {
+        let wrong = |source: ExporterBuildError| DemoError::Otlp { endpoint: otlp.to_owned(), source };
         let spans = SpanExporter::builder()
             .with_tonic()
             .with_endpoint(otlp)
@@ -77,12 +65,8 @@ impl Telemetry {
             .with_timeout(EXPORT_TIMEOUT)
             .build()
             .map_err(wrong)?;
-        let span_batches = SpanBatches::default()
-            .with_scheduled_delay(SCHEDULE_DELAY)
-            .build();
-        let log_batches = LogBatches::default()
-            .with_scheduled_delay(SCHEDULE_DELAY)
-            .build();
+        let span_batches = SpanBatches::default().with_scheduled_delay(SCHEDULE_DELAY).build();
+        let log_batches = LogBatches::default().with_scheduled_delay(SCHEDULE_DELAY).build();
         let resource = Resource::builder_empty()
             .with_service_name(service)
             .with_attribute(KeyValue::new("service.namespace", "shop"))
@@ -92,37 +76,23 @@ impl Telemetry {
         let tracers = SdkTracerProvider::builder()
             .with_resource(resource.clone())
             .with_span_processor(
-                BatchSpanProcessor::builder(Watched {
-                    exporter: spans,
-                    outage: Arc::clone(outage),
-                })
-                .with_batch_config(span_batches)
-                .build(),
+                BatchSpanProcessor::builder(Watched { exporter: spans, outage: Arc::clone(outage) })
+                    .with_batch_config(span_batches)
+                    .build(),
             )
             .build();
         let loggers = SdkLoggerProvider::builder()
             .with_resource(resource)
             .with_log_processor(
-                BatchLogProcessor::builder(Watched {
-                    exporter: logs,
-                    outage: Arc::clone(outage),
-                })
-                .with_batch_config(log_batches)
-                .build(),
+                BatchLogProcessor::builder(Watched { exporter: logs, outage: Arc::clone(outage) })
+                    .with_batch_config(log_batches)
+                    .build(),
             )
             .build();
-        let scope = InstrumentationScope::builder("shop")
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .build();
+        let scope = InstrumentationScope::builder("shop").with_version(env!("CARGO_PKG_VERSION")).build();
         let tracer = tracers.tracer_with_scope(scope.clone());
         let logger = loggers.logger_with_scope(scope);
-        Ok(Telemetry {
-            service,
-            tracers,
-            tracer,
-            loggers,
-            logger,
-        })
+        Ok(Telemetry { service, tracers, tracer, loggers, logger })
     }
 
     /// Starts a span below `parent`, or a trace of its own below an empty context. It ends with `.span().end()`, or
@@ -160,19 +130,14 @@ impl Telemetry {
             spans.and(logs)
         };
         if let Ok(Err(error)) = tokio::task::spawn_blocking(close).await {
-            tracing::debug!(
-                service.name = self.service,
-                "the last spans or logs were not taken: {error}"
-            );
+            tracing::debug!(service.name = self.service, "the last spans or logs were not taken: {error}");
         }
     }
 }
 
 /// Marks the span as failed, with the reason and the kind of error.
 pub(crate) fn fail(context: &Context, error_type: &'static str, reason: String) {
-    context
-        .span()
-        .set_attribute(KeyValue::new("error.type", error_type));
+    context.span().set_attribute(KeyValue::new("error.type", error_type));
     context.span().set_status(Status::error(reason));
 }
 

@@ -32,29 +32,18 @@ pub(crate) async fn ensure(brokers: &str) -> Result<(), DemoError> {
     let config = client(brokers);
     let missing = {
         let (config, brokers) = (config.clone(), brokers.to_owned());
-        let look =
-            move || missing(&config).map_err(|source| DemoError::Unreachable { brokers, source });
-        tokio::task::spawn_blocking(look)
-            .await
-            .map_err(|_| DemoError::Stopping)??
+        let look = move || missing(&config).map_err(|source| DemoError::Unreachable { brokers, source });
+        tokio::task::spawn_blocking(look).await.map_err(|_| DemoError::Stopping)??
     };
     if missing.is_empty() {
         return Ok(());
     }
-    let cant = |source| DemoError::Client {
-        service: "the shop".into(),
-        doing: "create its topics",
-        source,
-    };
+    let cant = |source| DemoError::Client { service: "the shop".into(), doing: "create its topics", source };
     let admin: AdminClient<DefaultClientContext> = config.create().map_err(cant)?;
     // -1 asks for the broker's own default, which suits one broker and many.
-    let topics: Vec<_> = missing
-        .iter()
-        .map(|topic| NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(-1)))
-        .collect();
-    let options = AdminOptions::new()
-        .operation_timeout(Some(ANSWER_TIMEOUT))
-        .request_timeout(Some(ANSWER_TIMEOUT));
+    let topics: Vec<_> =
+        missing.iter().map(|topic| NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(-1))).collect();
+    let options = AdminOptions::new().operation_timeout(Some(ANSWER_TIMEOUT)).request_timeout(Some(ANSWER_TIMEOUT));
     let answers = admin.create_topics(&topics, &options).await.map_err(cant)?;
     for answer in answers {
         match answer {
@@ -65,9 +54,7 @@ pub(crate) async fn ensure(brokers: &str) -> Result<(), DemoError> {
         }
     }
     // An admin client joins its thread when it is dropped.
-    tokio::task::spawn_blocking(move || drop(admin))
-        .await
-        .map_err(|_| DemoError::Stopping)
+    tokio::task::spawn_blocking(move || drop(admin)).await.map_err(|_| DemoError::Stopping)
 }
 
 fn missing(config: &ClientConfig) -> Result<Vec<&'static str>, rdkafka::error::KafkaError> {
@@ -79,8 +66,6 @@ fn missing(config: &ClientConfig) -> Result<Vec<&'static str>, rdkafka::error::K
 
 fn client(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", brokers)
-        .set("client.id", "shop-topics");
+    config.set("bootstrap.servers", brokers).set("client.id", "shop-topics");
     config
 }

@@ -1,4 +1,5 @@
 //! The shop on the embedded broker, seen from outside: by a Kafka consumer and by an OTLP receiver.
+#![expect(clippy::unwrap_used, reason = "the lint is off in tests, but not in what they share")]
 
 mod otlp; // an OTLP endpoint that remembers what it gets
 mod records; // what is on the topics
@@ -14,10 +15,7 @@ fn eventually<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Optio
         if let Some(found) = look() {
             return found;
         }
-        assert!(
-            started.elapsed() < patience,
-            "not within {patience:?}: {what}"
-        );
+        assert!(started.elapsed() < patience, "not within {patience:?}: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -70,16 +70,9 @@ impl Receiver {
             .add_service(TraceServiceServer::new(Service(Arc::clone(&kept))))
             .add_service(LogsServiceServer::new(Service(Arc::clone(&kept))));
         let server = tokio::spawn(async move {
-            router
-                .serve_with_incoming(TcpListenerStream::new(listener))
-                .await
-                .unwrap();
+            router.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
         });
-        Receiver {
-            endpoint,
-            kept,
-            server,
-        }
+        Receiver { endpoint, kept, server }
     }
 
     pub fn spans(&self) -> Vec<Span> {
@@ -108,11 +101,7 @@ impl TraceService for Service {
         let mut spans = self.0.spans.lock().unwrap();
         for resource_spans in request.into_inner().resource_spans {
             let service = service_name(resource_spans.resource);
-            for span in resource_spans
-                .scope_spans
-                .into_iter()
-                .flat_map(|scope| scope.spans)
-            {
+            for span in resource_spans.scope_spans.into_iter().flat_map(|scope| scope.spans) {
                 spans.push(Span {
                     service: service.clone(),
                     kind: span.kind(),
@@ -120,11 +109,7 @@ impl TraceService for Service {
                     trace_id: span.trace_id,
                     span_id: span.span_id,
                     parent_span_id: span.parent_span_id,
-                    links: span
-                        .links
-                        .into_iter()
-                        .map(|link| (link.trace_id, link.span_id))
-                        .collect(),
+                    links: span.links.into_iter().map(|link| (link.trace_id, link.span_id)).collect(),
                     attributes: map(span.attributes),
                     is_error: span.status.is_some_and(|status| status.code == 2),
                 });
@@ -143,11 +128,7 @@ impl LogsService for Service {
         let mut logs = self.0.logs.lock().unwrap();
         for resource_logs in request.into_inner().resource_logs {
             let service = service_name(resource_logs.resource);
-            for log in resource_logs
-                .scope_logs
-                .into_iter()
-                .flat_map(|scope| scope.log_records)
-            {
+            for log in resource_logs.scope_logs.into_iter().flat_map(|scope| scope.log_records) {
                 logs.push(Log {
                     service: service.clone(),
                     trace_id: log.trace_id,

@@ -26,18 +26,11 @@ pub struct Seen {
 
 impl Seen {
     pub fn field(&self, name: &str) -> &str {
-        self.json
-            .as_ref()
-            .and_then(|json| json[name].as_str())
-            .unwrap_or_default()
+        self.json.as_ref().and_then(|json| json[name].as_str()).unwrap_or_default()
     }
 
     pub fn header(&self, key: &str) -> Vec<&[u8]> {
-        self.headers
-            .iter()
-            .filter(|(name, _)| name == key)
-            .map(|(_, value)| value.as_slice())
-            .collect()
+        self.headers.iter().filter(|(name, _)| name == key).map(|(_, value)| value.as_slice()).collect()
     }
 }
 
@@ -59,16 +52,11 @@ impl Watcher {
         let mut assignment = TopicPartitionList::new();
         for topic in demo::TOPICS {
             for partition in 0..demo::PARTITIONS {
-                assignment
-                    .add_partition_offset(topic, partition, Offset::Beginning)
-                    .unwrap();
+                assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
             }
         }
         consumer.assign(&assignment).unwrap();
-        Watcher {
-            consumer,
-            seen: Vec::new(),
-        }
+        Watcher { consumer, seen: Vec::new() }
     }
 
     /// Reads what has arrived.
@@ -79,12 +67,7 @@ impl Watcher {
             let headers = message.headers().map_or_else(Vec::new, |headers| {
                 headers
                     .iter()
-                    .map(|header| {
-                        (
-                            header.key.to_owned(),
-                            header.value.unwrap_or_default().to_vec(),
-                        )
-                    })
+                    .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
                     .collect()
             });
             self.seen.push(Seen {
@@ -101,10 +84,7 @@ impl Watcher {
     }
 
     pub fn count(&mut self, topic: &str) -> usize {
-        self.look()
-            .iter()
-            .filter(|seen| seen.topic == topic)
-            .count()
+        self.look().iter().filter(|seen| seen.topic == topic).count()
     }
 }
 
