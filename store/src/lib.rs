@@ -20,8 +20,11 @@ pub mod time; // nanoseconds since the epoch
 pub mod value; // an OpenTelemetry value
 
 // How it is kept and found.
+pub mod config; // the `[store]` section of the configuration
 pub mod engine; // the `Store` trait
+pub mod memory; // the specification of a store: all in memory
 pub mod query; // what can be asked for
+pub mod tally; // adds up counts by a facet
 
 // What is computed from it.
 pub mod flow; // everything that hangs together with one cause
