@@ -84,8 +84,10 @@ impl FromStr for Period {
     type Err = Unreadable;
 
     fn from_str(text: &str) -> Result<Period, Unreadable> {
-        let unreadable =
-            || Unreadable { text: text.to_owned(), expected: "length of time: write a number and a unit, such as 30s, 2m, 12h or 7d" };
+        let unreadable = || Unreadable {
+            text: text.to_owned(),
+            expected: "length of time: write a number and a unit, such as 30s, 2m, 12h or 7d",
+        };
         let mut rest = text.trim();
         if rest.is_empty() {
             return Err(unreadable());
@@ -111,8 +113,10 @@ impl FromStr for Size {
     type Err = Unreadable;
 
     fn from_str(text: &str) -> Result<Size, Unreadable> {
-        let unreadable =
-            || Unreadable { text: text.to_owned(), expected: "size: write a number and a unit, such as 512MiB or 10GiB" };
+        let unreadable = || Unreadable {
+            text: text.to_owned(),
+            expected: "size: write a number and a unit, such as 512MiB or 10GiB",
+        };
         let (number, unit) = leading_number(text.trim()).ok_or_else(unreadable)?;
         let unit = unit.trim().to_ascii_lowercase();
         let (_, factor) = SIZE_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(unreadable)?;
@@ -185,7 +189,9 @@ mod tests {
 
     #[test]
     fn periods_are_written_as_people_write_them() {
-        for (text, millis) in [("250ms", 250), ("30s", 30_000), ("2m", 120_000), ("1h30m", 5_400_000), ("7d", 604_800_000)] {
+        for (text, millis) in
+            [("250ms", 250), ("30s", 30_000), ("2m", 120_000), ("1h30m", 5_400_000), ("7d", 604_800_000)]
+        {
             let period: Period = text.parse().unwrap();
             assert_eq!(period.0.as_millis(), millis, "{text}");
         }

@@ -179,10 +179,8 @@ impl Kept {
     /// The entries that are wanted, each with its place in an answer that is sorted by time.
     fn select(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<(Cursor, Held)> {
         let held = self.entries.iter().filter(|(_, held)| wanted(&held.entry));
-        held.map(|(identity, held)| {
-            (Cursor { time: held.entry.time(), identity: identity.clone() }, held.clone())
-        })
-        .collect()
+        held.map(|(identity, held)| (Cursor { time: held.entry.time(), identity: identity.clone() }, held.clone()))
+            .collect()
     }
 }
 

@@ -33,7 +33,8 @@ struct Row {
 impl Tally {
     /// Nothing added yet. A facet whose `values_max` is 0 gets [`VALUES_MAX`]; a step of no length counts as none.
     pub fn new(by: &Facet) -> Tally {
-        let step_nanos = by.step.map(|step| i64::try_from(step.as_nanos()).unwrap_or(i64::MAX)).filter(|step| *step > 0);
+        let step_nanos =
+            by.step.map(|step| i64::try_from(step.as_nanos()).unwrap_or(i64::MAX)).filter(|step| *step > 0);
         let values_max = if by.values_max == 0 { VALUES_MAX } else { by.values_max };
         Tally { step_nanos, values_max, rows: HashMap::new(), at_least: false }
     }
@@ -104,7 +105,10 @@ mod tests {
         }
         let counts = tally.finish();
         assert!(counts.at_least, "a value was left out");
-        assert_eq!(counts.rows.iter().map(|row| (row.value.as_str(), row.count)).collect::<Vec<_>>(), [("b", 3), ("a", 1)]);
+        assert_eq!(
+            counts.rows.iter().map(|row| (row.value.as_str(), row.count)).collect::<Vec<_>>(),
+            [("b", 3), ("a", 1)]
+        );
         let minute = Timestamp::from_millis(60_000);
         assert_eq!(counts.rows[0].steps, [(Timestamp::default(), 1), (minute, 2)]);
         assert_eq!(counts.rows[0].last, Timestamp::from_millis(62_000));
