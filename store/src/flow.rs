@@ -272,3 +272,6 @@ pub struct Neighbours {
     /// How many others there are.
     pub others: usize,
 }
+
+#[cfg(test)]
+mod tests;
