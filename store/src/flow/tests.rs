@@ -44,7 +44,14 @@ fn chain() -> Vec<Entry> {
         span("shop", "POST /orders").kind(SpanKind::Server).id(1).at(0.0).took(0.1).entry(),
         span("shop", "send orders").id(2).parent(1).published("orders").at(0.05).took(0.01).entry(),
         record("orders", 0, 7).event("OrderPlaced").id("event-0001").key("o-1").trace(1).span(2).at(0.06).entry(),
-        span("billing", "process orders").id(3).parent(2).consumed("orders", 0, 7).group("billing").at(0.2).took(0.3).entry(),
+        span("billing", "process orders")
+            .id(3)
+            .parent(2)
+            .consumed("orders", 0, 7)
+            .group("billing")
+            .at(0.2)
+            .took(0.3)
+            .entry(),
         log("billing", "charged").trace(1).span(3).at(0.3).entry(),
     ]
 }
@@ -99,7 +106,8 @@ async fn a_consumer_without_links_joins_by_position_and_says_so() {
     entries.push(span("read-model", "process orders").trace(3).id(30).consumed("orders", 0, 7).at(0.2).entry());
     let store = held(entries).await;
     let flow = flow_of(&store, Start::Trace(trace(1))).await;
-    let joined = flow.spans.iter().find(|joined| joined.held.entry.as_span().unwrap().service() == "read-model").unwrap();
+    let joined =
+        flow.spans.iter().find(|joined| joined.held.entry.as_span().unwrap().service() == "read-model").unwrap();
     assert_eq!(joined.by.to_string(), "position orders 0@7");
     assert_eq!(contents(&flow_of(&store, Start::Trace(trace(3))).await), contents(&flow));
 }
@@ -125,8 +133,14 @@ fn batch(n: u64, child: impl Fn(u64) -> Vec<Entry>) -> Vec<Entry> {
         let key = format!("order-{i:04}");
         entries.push(span("shop", "send orders").trace(100 + i).id(10_000 + i).published("orders").at(0.1).entry());
         entries.push(
-            record("orders", 0, i as i64).event("OrderPlaced").id(&format!("placed-{i:04}")).key(&key).trace(100 + i)
-                .span(10_000 + i).at(0.2).entry(),
+            record("orders", 0, i as i64)
+                .event("OrderPlaced")
+                .id(&format!("placed-{i:04}"))
+                .key(&key)
+                .trace(100 + i)
+                .span(10_000 + i)
+                .at(0.2)
+                .entry(),
         );
         poll = poll.link(100 + i, 10_000 + i);
         entries.extend(child(i));
@@ -138,22 +152,52 @@ fn batch(n: u64, child: impl Fn(u64) -> Vec<Entry>) -> Vec<Entry> {
 }
 
 fn follow_up(i: u64, made_in: u64) -> Entry {
-    record("payments", 0, i as i64).event("PaymentAuthorized").id(&format!("paid-{i:04}")).key(&format!("order-{i:04}"))
-        .trace(1).span(made_in).at(2.0).entry()
+    record("payments", 0, i as i64)
+        .event("PaymentAuthorized")
+        .id(&format!("paid-{i:04}"))
+        .key(&format!("order-{i:04}"))
+        .trace(1)
+        .span(made_in)
+        .at(2.0)
+        .entry()
 }
 
 #[tokio::test]
 async fn five_hundred_orders_of_one_poll_stay_five_hundred_flows() {
     let store = held(batch(500, |i| {
         vec![
-            span("billing", &format!("process {i}")).trace(1).id(20_000 + i).parent(1).link(100 + i, 10_000 + i).at(1.5).entry(),
-            span("billing", &format!("send {i}")).trace(1).id(30_000 + i).parent(20_000 + i).published("payments").at(1.6).entry(),
+            span("billing", &format!("process {i}"))
+                .trace(1)
+                .id(20_000 + i)
+                .parent(1)
+                .link(100 + i, 10_000 + i)
+                .at(1.5)
+                .entry(),
+            span("billing", &format!("send {i}"))
+                .trace(1)
+                .id(30_000 + i)
+                .parent(20_000 + i)
+                .published("payments")
+                .at(1.6)
+                .entry(),
             follow_up(i, 30_000 + i),
         ]
     }))
     .await;
-    let own = ["billing: poll orders", "billing: process 250", "billing: send 250", "orders 0@250", "payments 0@250", "shop: send orders"];
-    for start in [Start::Trace(trace(350)), at_record("orders", 0, 250), at_record("payments", 0, 250), Start::Event("paid-0250".to_owned())] {
+    let own = [
+        "billing: poll orders",
+        "billing: process 250",
+        "billing: send 250",
+        "orders 0@250",
+        "payments 0@250",
+        "shop: send orders",
+    ];
+    for start in [
+        Start::Trace(trace(350)),
+        at_record("orders", 0, 250),
+        at_record("payments", 0, 250),
+        Start::Event("paid-0250".to_owned()),
+    ] {
         let flow = flow_of(&store, start.clone()).await;
         assert_eq!(contents(&flow), own, "asked by {start:?}");
         assert_eq!(flow.neighbours, [Neighbours { shared: "billing: poll orders".to_owned(), others: 499 }]);
@@ -164,7 +208,13 @@ async fn five_hundred_orders_of_one_poll_stay_five_hundred_flows() {
 async fn what_only_the_key_ties_to_an_order_of_a_batch_is_told_apart_by_it() {
     let store = held(batch(500, |i| {
         vec![
-            span("billing", &format!("send {i}")).trace(1).id(30_000 + i).parent(1).published("payments").at(1.6).entry(),
+            span("billing", &format!("send {i}"))
+                .trace(1)
+                .id(30_000 + i)
+                .parent(1)
+                .published("payments")
+                .at(1.6)
+                .entry(),
             follow_up(i, 30_000 + i),
         ]
     }))
@@ -179,9 +229,26 @@ async fn what_only_the_key_ties_to_an_order_of_a_batch_is_told_apart_by_it() {
 async fn a_consumer_that_works_through_messages_in_one_long_trace_doesnt_join_them() {
     let mut entries = vec![span("billing", "loop").trace(1).id(1).at(0.0).took(60.0).entry()];
     for i in 0..20 {
-        entries.push(record("orders", 0, i as i64).event("OrderPlaced").id(&format!("placed-{i:04}")).trace(100 + i).span(9_000 + i).at(1.0).entry());
-        entries.push(span("billing", &format!("process {i}")).trace(1).id(20_000 + i).parent(1).consumed("orders", 0, i as i64).at(2.0).entry());
-        entries.push(span("billing", &format!("charge {i}")).trace(1).id(30_000 + i).parent(20_000 + i).at(2.1).entry());
+        entries.push(
+            record("orders", 0, i as i64)
+                .event("OrderPlaced")
+                .id(&format!("placed-{i:04}"))
+                .trace(100 + i)
+                .span(9_000 + i)
+                .at(1.0)
+                .entry(),
+        );
+        entries.push(
+            span("billing", &format!("process {i}"))
+                .trace(1)
+                .id(20_000 + i)
+                .parent(1)
+                .consumed("orders", 0, i as i64)
+                .at(2.0)
+                .entry(),
+        );
+        entries
+            .push(span("billing", &format!("charge {i}")).trace(1).id(30_000 + i).parent(20_000 + i).at(2.1).entry());
     }
     let store = held(entries).await;
     let flow = flow_of(&store, Start::Trace(trace(105))).await;
@@ -207,16 +274,44 @@ async fn a_join_of_two_events_of_one_order_belongs_to_it_whole() {
 }
 
 fn retried_and_set_aside() -> Vec<Entry> {
-    let copy = |topic: &str, offset: i64| record(topic, 0, offset).event("OrderPlaced").id("event-0001").key("o-1").trace(1);
+    let copy =
+        |topic: &str, offset: i64| record(topic, 0, offset).event("OrderPlaced").id("event-0001").key("o-1").trace(1);
     vec![
         record("orders", 0, 7).event("OrderPlaced").id("event-0001").key("o-1").trace(1).span(2).at(0.0).entry(),
-        span("billing", "process orders").id(3).consumed("orders", 0, 7).group("billing").at(0.1).took(0.3).failed("timeout").entry(),
+        span("billing", "process orders")
+            .id(3)
+            .consumed("orders", 0, 7)
+            .group("billing")
+            .at(0.1)
+            .took(0.3)
+            .failed("timeout")
+            .entry(),
         copy("orders-retry", 1).retry("billing", 1).from("orders", 0, 7).at(0.4).entry(),
-        span("billing", "process retry").id(4).consumed("orders-retry", 0, 1).group("billing").at(1.4).took(0.3).failed("timeout").entry(),
+        span("billing", "process retry")
+            .id(4)
+            .consumed("orders-retry", 0, 1)
+            .group("billing")
+            .at(1.4)
+            .took(0.3)
+            .failed("timeout")
+            .entry(),
         copy("orders-retry", 2).retry("billing", 2).from("orders-retry", 0, 1).at(1.7).entry(),
-        span("billing", "process retry again").id(5).consumed("orders-retry", 0, 2).group("billing").at(3.7).took(0.3).failed("timeout").entry(),
+        span("billing", "process retry again")
+            .id(5)
+            .consumed("orders-retry", 0, 2)
+            .group("billing")
+            .at(3.7)
+            .took(0.3)
+            .failed("timeout")
+            .entry(),
         copy("orders-dlt", 0).dead("billing", "gateway timed out").from("orders", 0, 7).at(4.0).entry(),
-        span("inventory", "process orders").id(6).consumed("orders", 0, 7).group("inventory").at(0.1).took(0.05).entry(),
+        span("inventory", "process orders")
+            .id(6)
+            .consumed("orders", 0, 7)
+            .group("inventory")
+            .at(0.1)
+            .took(0.05)
+            .entry(),
     ]
 }
 
@@ -239,9 +334,13 @@ async fn a_retry_that_succeeds_ends_well_and_one_under_way_waits() {
     entries.truncate(3);
     let under_way = flow_of(&held(entries.clone()).await, Start::Trace(trace(1))).await;
     assert_eq!((delivery(&under_way, "billing").state, under_way.outcome), (DeliveryState::Retrying, Outcome::Waiting));
-    entries.push(span("billing", "process retry").id(4).consumed("orders-retry", 0, 1).group("billing").at(1.4).entry());
+    entries
+        .push(span("billing", "process retry").id(4).consumed("orders-retry", 0, 1).group("billing").at(1.4).entry());
     let recovered = flow_of(&held(entries).await, Start::Trace(trace(1))).await;
-    assert_eq!((delivery(&recovered, "billing").state, recovered.outcome), (DeliveryState::Processed, Outcome::Retried));
+    assert_eq!(
+        (delivery(&recovered, "billing").state, recovered.outcome),
+        (DeliveryState::Processed, Outcome::Retried)
+    );
     assert_eq!(recovered.retries, 1);
 }
 
@@ -289,8 +388,9 @@ async fn of_a_recreated_topic_a_span_means_the_record_of_its_time() {
 
 #[tokio::test]
 async fn an_event_id_that_everybody_uses_joins_nobody() {
-    let mut entries: Vec<Entry> =
-        (0..300).map(|i| record("orders", 0, i).event("Ping").id("constant-id").trace(100 + i as u64).span(1).entry()).collect();
+    let mut entries: Vec<Entry> = (0..300)
+        .map(|i| record("orders", 0, i).event("Ping").id("constant-id").trace(100 + i as u64).span(1).entry())
+        .collect();
     entries.push(record("orders", 1, 0).event("OrderPlaced").id("17").trace(1).span(1).entry());
     entries.push(record("users", 0, 0).event("UserAdded").id("17").trace(2).span(1).entry());
     let store = held(entries).await;
