@@ -28,6 +28,8 @@ pub mod tally; // adds up counts by a facet
 
 // What is computed from it.
 pub mod flow; // everything that hangs together with one cause
+pub mod overview; // how much came in, how much of it went wrong
+pub mod topics; // what is in them, who writes and reads them, how fast
 
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture; // entries for tests
