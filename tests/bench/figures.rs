@@ -194,14 +194,15 @@ pub fn records(table: &mut Table, count: usize) {
         let drafts: Vec<Draft> = (0..10_000.min(count - chunk * 10_000))
             .map(|number| {
                 let number = chunk * 10_000 + number;
-                let mut draft = Draft::json(
+                let draft = Draft::json(
                     &format!("order-{number:08}"),
                     &json!({"eventId": format!("{:032x}", rand::random::<u128>()), "eventType": "OrderPlaced", "producer": "shop-api", "version": 2,
                         "occurredAt": "2026-11-23T10:00:00.123456Z", "orderId": format!("order-{number:08}"), "customer": {"id": number * 7 % 40_000,
                         "address": "12 Quai des Chartrons, Bordeaux"}, "lines": (0..6).map(|line| json!({"sku": format!("SKU-{:05}", (number + line) % 9_000),
                         "name": "A thing that one may order in this shop", "quantity": line + 1, "price": 1990 + line})).collect::<Vec<_>>()}),
                 );
-                draft.headers = vec![("traceparent", Some(format!("00-{:032x}-{:016x}-01", rand::random::<u128>(), rand::random::<u64>()).into_bytes()))];
+                let traceparent = format!("00-{:032x}-{:016x}-01", rand::random::<u128>(), rand::random::<u64>());
+                let draft = draft.header("traceparent", Some(traceparent.as_bytes()));
                 bytes += draft.value.as_ref().map_or(0, Vec::len);
                 draft
             })

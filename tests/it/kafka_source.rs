@@ -34,8 +34,8 @@ fn a_record_and_the_spans_of_its_trace_are_one_flow() {
     let event = unique("event");
     let value = json!({"eventId": event, "eventType": "OrderPlaced", "occurredAt": "2026-11-23T10:00:00.123Z",
         "producer": "shop-api", "version": 3, "orderId": "o-77"});
-    let mut draft = Draft::json("o-77", &value);
-    draft.headers = vec![("traceparent", Some(format!("00-{trace}-00f067aa0ba902b7-01").into_bytes()))];
+    let draft =
+        Draft::json("o-77", &value).header("traceparent", Some(format!("00-{trace}-00f067aa0ba902b7-01").as_bytes()));
     let at = kafka.send(&topic, &[draft])[0];
 
     let flow = sillage.flow_when(&trace, "the record", |flow| flow["records"][0].is_object());
@@ -68,16 +68,11 @@ fn every_kind_of_record_is_kept_and_an_undecodable_one_says_why() {
         Draft { key: Some(vec![0xff, 0x00]), value: Some(vec![0xfe, 0xff, 0x00, 0x01]), ..Draft::default() },
         Draft { value: Some(b"{\"eventId\": \"torn".to_vec()), ..Draft::default() },
         Draft { value: Some(Vec::new()), ..Draft::default() },
-        Draft {
-            value: Some(b"headers".to_vec()),
-            headers: vec![
-                ("twice", Some(b"1".to_vec())),
-                ("twice", Some(b"2".to_vec())),
-                ("null", None),
-                ("traceparent", Some(b"00-wrong".to_vec())),
-            ],
-            ..Draft::default()
-        },
+        Draft { value: Some(b"headers".to_vec()), ..Draft::default() }
+            .header("twice", Some(b"1"))
+            .header("twice", Some(b"2"))
+            .header("null", None)
+            .header("traceparent", Some(b"00-wrong")),
         Draft {
             value: Some(b"<script>alert(1)</script>\"'&".to_vec()),
             key: Some(b"</td><script>".to_vec()),
@@ -121,11 +116,7 @@ fn the_trace_id_is_found_in_all_its_spellings() {
     let home = Home::new(&kafka::source(kafka, &[&topic]));
     let sillage = home.serve();
     let trace = "0af7651916cd43dd8448eb211c80319c";
-    let header = |name, value: &str| Draft {
-        value: Some(b"{}".to_vec()),
-        headers: vec![(name, Some(value.as_bytes().to_vec()))],
-        ..Draft::default()
-    };
+    let header = |name, value: &str| Draft::json("k", &json!({})).header(name, Some(value.as_bytes()));
     let in_body = |value: &str| Draft::json("k", &json!({ "traceId": value }));
     let drafts = [
         header("traceparent", &format!("00-{trace}-b7ad6b7169203331-03")),

@@ -14,4 +14,5 @@ mod generator; // telemetrygen, OpenTelemetry's own load generator
 mod jetstream; // NATS beside Kafka
 mod kafka_source; // what is read from a real Kafka, and what is left alone there
 mod otlp_receiver; // OTLP in every transport and encoding, good and bad
+mod recorded; // what OpenTelemetry's instrumentations sent, sent once more
 mod trouble; // brokers that are down, disks that refuse, folders that are damaged

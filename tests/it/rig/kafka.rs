@@ -25,12 +25,13 @@ pub struct Kafka {
 }
 
 /// One record to be sent.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Draft {
     pub partition: Option<i32>,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
-    pub headers: Vec<(&'static str, Option<Vec<u8>>)>,
+    pub headers: OwnedHeaders,
+    pub timestamp_ms: Option<i64>,
 }
 
 /// The broker that all tests share. It ends with this process (`SILLAGE_OWNER` in tests/parts/place.sh).
@@ -134,16 +135,25 @@ impl Draft {
         Draft { key: Some(key.into()), value: Some(value.to_string().into_bytes()), ..Draft::default() }
     }
 
+    /// One more header, after those that it has.
+    pub fn header(mut self, name: &str, value: Option<&[u8]>) -> Draft {
+        self.headers = self.headers.insert(Header { key: name, value });
+        self
+    }
+
     fn record<'a>(&'a self, topic: &'a str) -> FutureRecord<'a, [u8], [u8]> {
-        let mut headers = OwnedHeaders::new();
-        for (name, value) in &self.headers {
-            headers = headers.insert(Header { key: name, value: value.as_deref() });
-        }
-        let mut record = FutureRecord::to(topic).headers(headers);
+        let mut record = FutureRecord::to(topic).headers(self.headers.clone());
         record.key = self.key.as_deref();
         record.payload = self.value.as_deref();
         record.partition = self.partition;
+        record.timestamp = self.timestamp_ms;
         record
+    }
+}
+
+impl Default for Draft {
+    fn default() -> Draft {
+        Draft { partition: None, key: None, value: None, headers: OwnedHeaders::new(), timestamp_ms: None }
     }
 }
 
