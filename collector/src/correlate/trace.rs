@@ -1,0 +1,403 @@
+//! The trace context that a record carries, in every format that tracers write into messages.
+//!
+//! Each format is a row: the headers it is made of and how they are read. The first row that gives a context wins; one that
+//! is there but can't be read is told as a problem, and the next row is tried.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use serde::Deserialize;
+use store::record::{Header, TraceContext};
+use store::{SpanId, TraceId};
+
+use crate::correlate::header;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Traced {
+    /// The trace context.
+    pub context: Option<TraceContext>,
+    /// What was there and can't be read, in words.
+    pub problem: Option<String>,
+}
+
+/// One header of a format.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Slot {
+    Traceparent,
+    MassTransitActivity,
+    B3,
+    B3TraceId,
+    B3SpanId,
+    Jaeger,
+    OpenTracingTraceId,
+    OpenTracingSpanId,
+    DatadogTraceId,
+    DatadogParentId,
+    DatadogTags,
+    DatadogJson,
+    XRay,
+    Wolverine,
+}
+
+const SLOTS: usize = Slot::Wolverine as usize + 1;
+
+/// Names as they are written; they are compared without regard to case.
+const NAMES: [(&str, Slot); SLOTS + 1] = [
+    ("traceparent", Slot::Traceparent),
+    ("MT-Activity-Id", Slot::MassTransitActivity),
+    ("b3", Slot::B3),
+    ("X-B3-TraceId", Slot::B3TraceId),
+    ("X-B3-SpanId", Slot::B3SpanId),
+    ("uber-trace-id", Slot::Jaeger),
+    ("ot-tracer-traceid", Slot::OpenTracingTraceId),
+    ("ot-tracer-spanid", Slot::OpenTracingSpanId),
+    ("x-datadog-trace-id", Slot::DatadogTraceId),
+    ("x-datadog-parent-id", Slot::DatadogParentId),
+    ("x-datadog-tags", Slot::DatadogTags),
+    ("_datadog", Slot::DatadogJson),
+    ("AWSTraceHeader", Slot::XRay),
+    ("X-Amzn-Trace-Id", Slot::XRay),
+    ("parent-id", Slot::Wolverine),
+];
+
+/// What a format's headers give: ids, nothing (only a sampling decision), or something that can't be read.
+enum Reading {
+    Ids(TraceId, Option<SpanId>),
+    NoIds,
+    Wrong,
+}
+
+/// One format, in the order of precedence (W3C first, because tracers that write several write that one too).
+struct Format {
+    slot: Slot,
+    read: fn(&str, &Found<'_>) -> Reading,
+}
+
+const FORMATS: [Format; 10] = [
+    Format { slot: Slot::Traceparent, read: |text, _| w3c(text) },
+    Format { slot: Slot::MassTransitActivity, read: |text, _| w3c(text) },
+    Format { slot: Slot::B3, read: |text, _| b3_single(text) },
+    Format { slot: Slot::B3TraceId, read: |text, found| padded(text, found.text(Slot::B3SpanId)) },
+    Format { slot: Slot::Jaeger, read: |text, _| jaeger(text) },
+    Format { slot: Slot::OpenTracingTraceId, read: |text, found| padded(text, found.text(Slot::OpenTracingSpanId)) },
+    Format {
+        slot: Slot::DatadogTraceId,
+        read: |text, found| datadog(text, found.text(Slot::DatadogParentId), found.text(Slot::DatadogTags)),
+    },
+    Format { slot: Slot::DatadogJson, read: |text, _| datadog_json(text) },
+    Format { slot: Slot::XRay, read: |text, _| x_ray(text) },
+    // Wolverine writes .NET's Activity.Id there; others may write anything: what is no traceparent is no problem.
+    Format {
+        slot: Slot::Wolverine,
+        read: |text, _| match w3c(text) {
+            Reading::Wrong => Reading::NoIds,
+            reading => reading,
+        },
+    },
+];
+
+#[derive(Default)]
+struct Found<'a> {
+    headers: [Option<&'a Header>; SLOTS],
+}
+
+impl<'a> Found<'a> {
+    fn text(&self, slot: Slot) -> Option<&'a str> {
+        header::text(self.headers[slot as usize]?)
+    }
+}
+
+static SLOT_BY_NAME: LazyLock<HashMap<String, Slot>> =
+    LazyLock::new(|| NAMES.iter().map(|(name, slot)| (name.to_ascii_lowercase(), *slot)).collect());
+
+/// Reads the trace context out of a record's headers. Where a header repeats, the last occurrence counts: tracers replace, and what is added later is newer.
+pub fn read(headers: &[Header]) -> Traced {
+    let mut found = Found::default();
+    let mut any = false;
+    let mut room = header::room();
+    for header in headers {
+        if header.value.is_some()
+            && let Some(slot) = header::lowered(&header.name, &mut room).and_then(|name| SLOT_BY_NAME.get(name))
+        {
+            found.headers[*slot as usize] = Some(header);
+            any = true;
+        }
+    }
+    let mut traced = Traced::default();
+    if !any {
+        return traced;
+    }
+    for format in &FORMATS {
+        let Some(header) = found.headers[format.slot as usize] else { continue };
+        let Some(value) = header.value.as_deref() else { continue };
+        let reading = match std::str::from_utf8(value) {
+            Ok(text) => (format.read)(text.trim(), &found),
+            Err(_) => Reading::Wrong,
+        };
+        match reading {
+            Reading::Ids(trace_id, span_id) => {
+                let found_in: Arc<str> = header.name.as_str().into();
+                traced.context = Some(TraceContext { trace_id, span_id, found_in });
+                return traced;
+            }
+            Reading::NoIds => {}
+            Reading::Wrong => {
+                let shown = String::from_utf8_lossy(&value[..value.len().min(SHOWN_BYTES_MAX)]);
+                let problem = format!("header `{}` holds no trace context: `{}`", header.name, shown.escape_debug());
+                traced.problem.get_or_insert(problem);
+            }
+        }
+    }
+    traced
+}
+
+/// How much of a value that can't be read is shown, in bytes: one line, longer than any that could be.
+const SHOWN_BYTES_MAX: usize = 100;
+
+/// A trace id that a body names: 32 or 16 hex digits, a UUID, or a whole traceparent (Dapr's `traceid` holds one).
+pub fn in_body(text: &str) -> Option<(TraceId, Option<SpanId>)> {
+    match w3c(text.trim()) {
+        Reading::Ids(trace_id, span_id) => Some((trace_id, span_id)),
+        Reading::NoIds | Reading::Wrong => TraceId::from_lenient(text).map(|trace_id| (trace_id, None)),
+    }
+}
+
+/// `00-<32 hex>-<16 hex>-<2 hex>`; a later version is read by its first four fields, `ff` is forbidden
+/// (w3c/trace-context : spec/20-http_request_header_format.md).
+fn w3c(text: &str) -> Reading {
+    let parts: Vec<&str> = text.split('-').take(6).collect();
+    let (version, trace, span, flags, more) = match *parts.as_slice() {
+        [version, trace, span, flags] => (version, trace, span, flags, false),
+        [version, trace, span, flags, ..] => (version, trace, span, flags, true),
+        _ => return Reading::Wrong,
+    };
+    let hex = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !hex(version) || !hex(flags) || version.eq_ignore_ascii_case("ff") || (version == "00" && more) {
+        return Reading::Wrong;
+    }
+    match (trace.parse(), span.parse()) {
+        (Ok(trace_id), Ok(span_id)) => Reading::Ids(trace_id, Some(span_id)),
+        _ => Reading::Wrong,
+    }
+}
+
+/// `<trace>-<span>[-<sampled>[-<parent>]]`, or a sampling decision alone (openzipkin/brave : B3SingleFormat.java).
+fn b3_single(text: &str) -> Reading {
+    if matches!(text, "0" | "1" | "d") {
+        return Reading::NoIds;
+    }
+    let parts: Vec<&str> = text.split('-').take(5).collect();
+    match *parts.as_slice() {
+        [trace, span] | [trace, span, _] | [trace, span, _, _]
+            if matches!(trace.len(), 16 | 32) && span.len() == 16 =>
+        {
+            padded(trace, Some(span))
+        }
+        _ => Reading::Wrong,
+    }
+}
+
+/// Hexadecimal ids whose leading zeros may be missing.
+fn padded(trace: &str, span: Option<&str>) -> Reading {
+    if trace.is_empty() || trace.len() > 32 || !trace.is_ascii() {
+        return Reading::Wrong;
+    }
+    let Ok(trace_id) = format!("{trace:0>32}").parse() else { return Reading::Wrong };
+    let span_id =
+        span.filter(|span| span.len() <= 16 && span.is_ascii()).and_then(|span| format!("{span:0>16}").parse().ok());
+    Reading::Ids(trace_id, span_id)
+}
+
+/// `<trace>:<span>:<parent>:<flags>`, perhaps percent-encoded as a whole (opentelemetry-java : JaegerPropagator.java).
+fn jaeger(text: &str) -> Reading {
+    let text = header::percent_decoded(text);
+    let parts: Vec<&str> = text.split(':').take(5).collect();
+    match *parts.as_slice() {
+        [trace, span, _, _] => padded(trace, Some(span)),
+        _ => Reading::Wrong,
+    }
+}
+
+/// The low half of the trace id and the span id in decimal; the high half in the tag `_dd.p.tid`
+/// (dd-trace-java : propagation/DatadogHttpCodec.java).
+fn datadog(trace: &str, span: Option<&str>, tags: Option<&str>) -> Reading {
+    let Ok(low) = trace.parse::<u64>() else { return Reading::Wrong };
+    let high = tags
+        .and_then(|tags| tags.split(',').find_map(|tag| tag.trim().strip_prefix("_dd.p.tid=")))
+        .and_then(|high| u64::from_str_radix(high, 16).ok())
+        .unwrap_or(0);
+    let whole = (u128::from(high) << 64) | u128::from(low);
+    let Some(trace_id) = TraceId::from_bytes(&whole.to_be_bytes()) else { return Reading::Wrong };
+    let span_id =
+        span.and_then(|span| span.parse::<u64>().ok()).and_then(|span| SpanId::from_bytes(&span.to_be_bytes()));
+    Reading::Ids(trace_id, span_id)
+}
+
+/// One attribute that holds Datadog's headers as a JSON object, on SQS and SNS (dd-trace-java : MessageAttributeInjector.java).
+fn datadog_json(text: &str) -> Reading {
+    #[derive(Deserialize)]
+    struct Inner {
+        #[serde(rename = "x-datadog-trace-id")]
+        trace: Option<String>,
+        #[serde(rename = "x-datadog-parent-id")]
+        span: Option<String>,
+        #[serde(rename = "x-datadog-tags")]
+        tags: Option<String>,
+        traceparent: Option<String>,
+    }
+    let Ok(inner) = serde_json::from_str::<Inner>(text) else { return Reading::Wrong };
+    match (inner.traceparent, inner.trace) {
+        (Some(traceparent), _) => w3c(&traceparent),
+        (None, Some(trace)) => datadog(&trace, inner.span.as_deref(), inner.tags.as_deref()),
+        (None, None) => Reading::NoIds,
+    }
+}
+
+/// `Root=1-<8 hex>-<24 hex>;Parent=<16 hex>;Sampled=<0|1>`.
+fn x_ray(text: &str) -> Reading {
+    let part = |name: &str| text.split(';').find_map(|part| part.trim().strip_prefix(name));
+    let Some(root) = part("Root=") else { return Reading::Wrong };
+    let parts: Vec<&str> = root.split('-').take(4).collect();
+    match *parts.as_slice() {
+        [_, seconds, unique] if seconds.len() == 8 && unique.len() == 24 => {
+            padded(&format!("{seconds}{unique}"), part("Parent="))
+        }
+        _ => Reading::Wrong,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const SPAN: &str = "b7ad6b7169203331";
+
+    fn headers(pairs: &[(&str, &str)]) -> Vec<Header> {
+        pairs
+            .iter()
+            .map(|(name, value)| Header { name: (*name).into(), value: Some(value.to_string().into()) })
+            .collect()
+    }
+
+    fn check(pairs: &[(&str, &str)]) -> (Option<(String, Option<String>)>, bool) {
+        let traced = read(&headers(pairs));
+        let ids = traced.context.map(|found| (found.trace_id.to_string(), found.span_id.map(|id| id.to_string())));
+        (ids, traced.problem.is_some())
+    }
+
+    fn whole() -> (Option<(String, Option<String>)>, bool) {
+        (Some((TRACE.into(), Some(SPAN.into()))), false)
+    }
+
+    #[test]
+    fn w3c_is_read_whatever_the_case_of_its_name() {
+        let value = format!("00-{TRACE}-{SPAN}-03");
+        assert_eq!(check(&[("traceparent", &value)]), whole());
+        assert_eq!(check(&[("Traceparent", &value)]), whole());
+        assert_eq!(check(&[("TRACEPARENT", &format!(" {value} "))]), whole());
+    }
+
+    #[test]
+    fn a_later_version_of_w3c_is_read_by_its_first_four_fields() {
+        assert_eq!(check(&[("traceparent", &format!("01-{TRACE}-{SPAN}-01-what-ever"))]), whole());
+    }
+
+    #[test]
+    fn a_wrong_traceparent_is_told_and_the_next_format_tried() {
+        for wrong in [
+            "",
+            "garbage",
+            &format!("ff-{TRACE}-{SPAN}-01"),
+            &format!("00-{TRACE}-{SPAN}-01-more"),
+            &format!("00-{}-{SPAN}-01", "0".repeat(32)),
+            &format!("00-{TRACE}-{}-01", "0".repeat(16)),
+            &format!("00-{TRACE}-{SPAN}"),
+            "00-é-x-01",
+        ] {
+            assert_eq!(check(&[("traceparent", wrong)]), (None, true), "{wrong}");
+            let (found, problem) = check(&[("traceparent", wrong), ("b3", &format!("{TRACE}-{SPAN}-1"))]);
+            assert_eq!((found, problem), (whole().0, true), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_a_wrong_header_holds_is_shown_without_its_control_characters() {
+        let problem = read(&headers(&[("traceparent", "a\nb\u{1b}[31m")])).problem.unwrap();
+        assert!(!problem.contains(['\n', '\u{1b}']) && problem.contains("traceparent"), "{problem}");
+    }
+
+    #[test]
+    fn masstransit_hides_w3c_under_another_name() {
+        assert_eq!(check(&[("MT-Activity-Id", &format!("00-{TRACE}-{SPAN}-01"))]), whole());
+    }
+
+    #[test]
+    fn b3_is_read_as_one_header_and_as_many() {
+        assert_eq!(check(&[("b3", &format!("{TRACE}-{SPAN}"))]), whole());
+        assert_eq!(check(&[("b3", &format!("{TRACE}-{SPAN}-d-{SPAN}"))]), whole());
+        assert_eq!(check(&[("b3", "0")]), (None, false), "a sampling decision alone");
+        assert_eq!(check(&[("X-B3-TraceId", TRACE), ("X-B3-SpanId", SPAN), ("X-B3-Sampled", "1")]), whole());
+        let (short, _) = check(&[("x-b3-traceid", "8448eb211c80319c"), ("x-b3-spanid", SPAN)]);
+        assert_eq!(short.unwrap().0, "00000000000000008448eb211c80319c");
+        assert_eq!(check(&[("b3", "1-2-3")]), (None, true));
+    }
+
+    #[test]
+    fn jaeger_ids_lack_their_leading_zeros_and_may_be_percent_encoded() {
+        assert_eq!(check(&[("uber-trace-id", &format!("{TRACE}:{SPAN}:0:1"))]), whole());
+        assert_eq!(check(&[("uber-trace-id", &format!("{TRACE}%3A{SPAN}%3A0%3A1"))]), whole());
+        let (short, _) = check(&[("uber-trace-id", "abc:def:0:1")]);
+        assert_eq!(short, Some((format!("{:0>32}", "abc"), Some(format!("{:0>16}", "def")))));
+        assert_eq!(check(&[("uber-trace-id", "abc:def")]), (None, true));
+    }
+
+    #[test]
+    fn opentracing_headers_are_read() {
+        assert_eq!(check(&[("ot-tracer-traceid", TRACE), ("ot-tracer-spanid", SPAN)]), whole());
+    }
+
+    #[test]
+    fn datadog_splits_a_trace_id_into_a_decimal_half_and_a_tag() {
+        let low = u64::from_str_radix(&TRACE[16..], 16).unwrap().to_string();
+        let span = u64::from_str_radix(SPAN, 16).unwrap().to_string();
+        let tags = format!("_dd.p.dm=-1,_dd.p.tid={}", &TRACE[..16]);
+        let pairs = [("x-datadog-trace-id", low.as_str()), ("x-datadog-parent-id", &span), ("x-datadog-tags", &tags)];
+        assert_eq!(check(&pairs), whole());
+        let (short, _) = check(&pairs[..2]);
+        assert_eq!(short.unwrap().0, format!("{:0>32}", &TRACE[16..]));
+        assert_eq!(check(&[("x-datadog-trace-id", "0")]), (None, true));
+        let json =
+            format!(r#"{{"x-datadog-trace-id":"{low}","x-datadog-parent-id":"{span}","x-datadog-tags":"{tags}"}}"#);
+        assert_eq!(check(&[("_datadog", &json)]), whole());
+        assert_eq!(check(&[("_datadog", "{")]), (None, true));
+    }
+
+    #[test]
+    fn x_ray_joins_the_two_parts_of_its_root() {
+        let value = format!("Root=1-{}-{};Parent={SPAN};Sampled=1", &TRACE[..8], &TRACE[8..]);
+        assert_eq!(check(&[("AWSTraceHeader", &value)]), whole());
+        assert_eq!(check(&[("X-Amzn-Trace-Id", &value)]), whole());
+        assert_eq!(check(&[("AWSTraceHeader", "Root=1-2;Parent=3")]), (None, true));
+    }
+
+    #[test]
+    fn wolverines_parent_id_counts_only_where_it_is_a_traceparent() {
+        assert_eq!(check(&[("parent-id", &format!("00-{TRACE}-{SPAN}-01"))]), whole());
+        assert_eq!(check(&[("parent-id", "order-17")]), (None, false));
+    }
+
+    #[test]
+    fn w3c_goes_before_all_others_and_says_where_it_was_found() {
+        let other = "1".repeat(32);
+        let pairs = headers(&[("b3", &format!("{other}-{SPAN}")), ("TraceParent", &format!("00-{TRACE}-{SPAN}-01"))]);
+        let context = read(&pairs).context.unwrap();
+        assert_eq!((context.trace_id.to_string().as_str(), &*context.found_in), (TRACE, "TraceParent"));
+    }
+
+    #[test]
+    fn a_null_header_is_none() {
+        assert!(read(&[Header { name: "traceparent".into(), value: None }]).context.is_none());
+    }
+}
