@@ -1,0 +1,144 @@
+//! `sillage check`: tells whether the configuration is right, and with `--connect` what is found at each source.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use collector::{CollectorError, source};
+use store::Board;
+use store::board::{SourceState, SourceStatus};
+use store::memory::Memory;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli;
+use crate::config::{self, Config, Given};
+use crate::failure::Failure;
+use crate::log;
+use crate::serve::say;
+
+/// How long a broker may take to answer: a TLS handshake with a far one takes a second or two.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often we look whether it answered.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Reads the configuration, and tells what it says.
+pub fn run(check: cli::Check) -> Result<(), Failure> {
+    let loaded = config::load(&Given::from_cli(&check.common, None))?;
+    log::start(check.common.log.as_deref().or(Some("error")))?;
+    let from = loaded.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
+    say(&format!("{from}: all right\n{}", described(&loaded.config)));
+    for warning in &loaded.warnings {
+        say(&format!("  note: {warning}\n"));
+    }
+    if check.connect {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| anyhow::Error::new(error).context("can't start threads"))?;
+        runtime.block_on(connect(loaded.config.sources))?;
+    }
+    Ok(())
+}
+
+fn described(config: &Config) -> String {
+    let login = match config.access.len() {
+        0 => "nobody logs in".to_owned(),
+        1 => "one may log in".to_owned(),
+        many => format!("{many} may log in"),
+    };
+    let mut text = format!(
+        "  console   {}, {login}\n  OTLP      gRPC {}, HTTP {}\n  data      {}, for {}, up to {}\n",
+        config.web.listen,
+        config.otlp.grpc,
+        config.otlp.http,
+        config.store.path.display(),
+        config.store.retention,
+        config.store.retention_size,
+    );
+    if config.sources.is_empty() {
+        text.push_str("  sources   none\n");
+    }
+    for source in &config.sources {
+        text.push_str(&format!("  source    {} ({})\n", source.name(), kind(source)));
+    }
+    text
+}
+
+fn kind(source: &source::Config) -> &'static str {
+    match source {
+        source::Config::Kafka(_) => "kafka",
+        source::Config::Nats(_) => "nats",
+        source::Config::Rabbitmq(_) => "rabbitmq",
+        source::Config::Pulsar(_) => "pulsar",
+        source::Config::Sqs(_) => "sqs",
+    }
+}
+
+/// Opens each source as `serve` would, but keeps what comes in memory, and stops as soon as it answered.
+async fn connect(sources: Vec<source::Config>) -> anyhow::Result<()> {
+    if sources.is_empty() {
+        say("nothing to connect to: there is no [[source]]\n");
+    }
+    let mut failed = 0;
+    for source in sources {
+        let name = source.name();
+        let found = match found_at(source).await {
+            Ok(status) => told(&status),
+            Err(error) => Err(config::chain(&error)),
+        };
+        match found {
+            Ok(says) => say(&format!("{name}: {says}\n")),
+            Err(says) => {
+                failed += 1;
+                say(&format!("{name}: FAILED: {says}\n"));
+            }
+        }
+    }
+    if failed > 0 { Err(anyhow!("{failed} of the sources can't be watched, see above")) } else { Ok(()) }
+}
+
+async fn found_at(source: source::Config) -> Result<Option<SourceStatus>, CollectorError> {
+    let name = source.name();
+    let board = Arc::new(Board::default());
+    let stop = CancellationToken::new();
+    let running = source::start(vec![source], Arc::new(Memory::new()), board.clone(), stop.clone())?;
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
+    let status = loop {
+        let status = board.sources().into_iter().find(|status| status.name == name);
+        let has_answered = status.as_ref().is_some_and(|status| status.state != SourceState::Starting);
+        if has_answered || Instant::now() >= deadline {
+            break status;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    stop.cancel();
+    running.stopped().await;
+    Ok(status)
+}
+
+fn told(status: &Option<SourceStatus>) -> Result<String, String> {
+    let Some(status) = status else { return Err("it said nothing".to_owned()) };
+    match status.state {
+        SourceState::Up => {
+            let partitions: u32 = status.channels.iter().map(|channel| channel.partitions).sum();
+            let mut says = format!(
+                "{} at {} answers: {} channels, {partitions} partitions",
+                status.kind,
+                status.address,
+                status.channels.len()
+            );
+            for unseen in &status.unseen {
+                says.push_str(&format!("\n  it can't tell: {unseen}"));
+            }
+            Ok(says)
+        }
+        SourceState::Starting => {
+            Err(format!("{} at {} didn't answer in {} s", status.kind, status.address, ANSWER_TIMEOUT.as_secs()))
+        }
+        SourceState::Down | SourceState::Absent => {
+            Err(status.error.clone().unwrap_or_else(|| format!("{} at {} is down", status.kind, status.address)))
+        }
+    }
+}

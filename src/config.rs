@@ -1,0 +1,386 @@
+//! The configuration: a TOML file, under environment variables, under flags; read before anything else is done.
+//!
+//! The parts own their settings (`web::Config`, `collector::otlp::Config`, ...); this composes them, checks what concerns several of them,
+//! and tells every mistake at once, with its place. Bad configuration stops before any port opens.
+
+mod environment; // variables and flags, laid over the file
+mod file; // TOML to the tree
+mod mistake; // what is wrong, and how it is shown
+mod read; // the tree to typed settings
+mod tree; // settings with their places
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use crate::cli;
+use mistake::{Mistake, Source, nearest};
+use tree::{Node, Place, Step, Value};
+
+/// The file that is read when none is named, if it is there.
+pub const FILE_DEFAULT: &str = "sillage.toml";
+
+/// Everything that can be set.
+#[derive(Debug)]
+pub struct Config {
+    /// `[web]`: the console.
+    pub web: web::Config,
+    /// `[[access]]`: who may come in. None: everybody on loopback is an operator.
+    pub access: Vec<web::Access>,
+    /// `[otlp]`: the receiver of spans and logs.
+    pub otlp: collector::otlp::Config,
+    /// `[store]`: what is kept, and where.
+    pub store: store::config::Config,
+    /// `[[source]]`: the brokers that are watched.
+    pub sources: Vec<collector::source::Config>,
+    /// What was said, and not left to its default.
+    pub named: Named,
+}
+
+/// Whether some settings were said, or left to their defaults.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Named {
+    /// Anything in the file at all; without it, a broker is looked for.
+    pub file: bool,
+    /// `[store] path`: `demo` then keeps its data.
+    pub data: bool,
+}
+
+/// What the configuration is read from, beside the file.
+#[derive(Clone, Default, Debug)]
+pub struct Given {
+    /// `--config`.
+    pub file: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--data`.
+    pub data: Option<String>,
+    /// The environment.
+    pub variables: Vec<(String, String)>,
+}
+
+impl Given {
+    /// What a command line gives, with the environment of this process.
+    pub fn from_cli(common: &cli::Common, place: Option<&cli::Place>) -> Given {
+        Given {
+            file: common.config.clone(),
+            listen: place.and_then(|place| place.listen.clone()),
+            data: place.and_then(|place| place.data.clone()),
+            // A variable that is no text can't be ours.
+            variables: std::env::vars_os()
+                .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
+                .collect(),
+        }
+    }
+}
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// The file that was read, where there was one.
+    pub file: Option<PathBuf>,
+    /// What looks wrong but does no harm.
+    pub warnings: Vec<String>,
+}
+
+/// A configuration that can't be used; shown as the whole report.
+#[derive(Debug)]
+pub struct Refused(String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// One section of the file.
+struct Section {
+    name: &'static str,
+    /// True for `[[name]]`.
+    repeats: bool,
+    /// False for what belongs to a later version.
+    built: bool,
+}
+
+/// All sections. A known section of a later version is refused rather than ignored: whoever writes it relies on it.
+const SECTIONS: [Section; 10] = [
+    Section { name: "web", repeats: false, built: true },
+    Section { name: "access", repeats: true, built: true },
+    Section { name: "otlp", repeats: false, built: true },
+    Section { name: "store", repeats: false, built: true },
+    Section { name: "source", repeats: true, built: true },
+    Section { name: "registry", repeats: false, built: false },
+    Section { name: "redact", repeats: true, built: false },
+    Section { name: "webhook", repeats: true, built: false },
+    Section { name: "alert", repeats: true, built: false },
+    Section { name: "redrive", repeats: false, built: false },
+];
+
+impl Section {
+    fn title(&self) -> String {
+        if self.repeats { format!("[[{}]]", self.name) } else { format!("[{}]", self.name) }
+    }
+}
+
+/// Reads the file, where there is one, and lays variables and flags over it.
+pub fn load(given: &Given) -> Result<Loaded, Refused> {
+    let (file, text) = match &given.file {
+        Some(path) => (Some(path.clone()), read_text(path)?),
+        None if Path::new(FILE_DEFAULT).exists() => (Some(FILE_DEFAULT.into()), read_text(Path::new(FILE_DEFAULT))?),
+        None => (None, String::new()),
+    };
+    let name = file.as_ref().map_or_else(String::new, |path| path.display().to_string());
+    let source = Source { name: &name, text: &text };
+    let (config, warnings) = parse(source, given).map_err(|mistakes| report(&mistakes, source))?;
+    Ok(Loaded { config, file, warnings })
+}
+
+fn read_text(path: &Path) -> Result<String, Refused> {
+    let refused = |why: String| Refused(format!("error: the configuration file {} {why}\n", path.display()));
+    let about = std::fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => refused(
+            "isn't there\n  = check the path after --config; without --config, ./sillage.toml is read if it exists"
+                .to_owned(),
+        ),
+        _ => refused(format!("can't be read: {error}")),
+    })?;
+    if !about.is_file() {
+        return Err(refused("is no file\n  = name the TOML file itself".to_owned()));
+    }
+    if about.len() > file::FILE_BYTES_MAX {
+        return Err(refused(format!("is larger than {} bytes, so it is none of ours", file::FILE_BYTES_MAX)));
+    }
+    let bytes = std::fs::read(path).map_err(|error| refused(format!("can't be read: {error}")))?;
+    String::from_utf8(bytes).map_err(|_| refused("is not UTF-8 text\n  = save it as UTF-8".to_owned()))
+}
+
+fn report(mistakes: &[Mistake], source: Source<'_>) -> Refused {
+    let mut text: Vec<String> = mistakes.iter().map(|mistake| mistake.render(source)).collect();
+    let many = if mistakes.len() == 1 { "1 mistake".to_owned() } else { format!("{} mistakes", mistakes.len()) };
+    text.push(format!("{many} in the configuration: nothing was started\n"));
+    Refused(text.join("\n"))
+}
+
+fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec<Mistake>> {
+    let (mut root, mut mistakes) = file::parse(source.text);
+    let unreadable: Vec<Range<usize>> = mistakes.iter().filter_map(|mistake| line_of(mistake, source)).collect();
+    let is_bare = matches!(&root.value, Value::Table(members) if members.is_empty());
+    make_lists(&mut root);
+    let sections = SECTIONS.map(|section| section.name);
+    let warnings = environment::apply(given.variables.iter().cloned(), &sections, &mut root, &mut mistakes);
+    if let Some(listen) = &given.listen {
+        environment::apply_flag("--listen", "web", "listen", listen, &mut root);
+    }
+    if let Some(data) = &given.data {
+        environment::apply_flag("--data", "store", "path", data, &mut root);
+    }
+    sections_known(&root, &mut mistakes);
+    let named = Named { file: !is_bare, data: root.at(&path(&["store", "path"])).is_some() };
+    let web = single("web", &root, &mut mistakes);
+    let access = repeated("access", &root, &mut mistakes);
+    let otlp = single("otlp", &root, &mut mistakes);
+    let store = single("store", &root, &mut mistakes);
+    let sources = repeated("source", &root, &mut mistakes);
+    let (Some(web), Some(access), Some(otlp), Some(store), Some(sources)) = (web, access, otlp, store, sources) else {
+        return Err(in_order(mistakes, &unreadable, source));
+    };
+    let config = Config { web, access, otlp, store, sources, named };
+    check(&config, &root, &mut mistakes);
+    if mistakes.is_empty() { Ok((config, warnings)) } else { Err(in_order(mistakes, &unreadable, source)) }
+}
+
+/// Makes an empty list of every repeated section that isn't there, so that variables can begin it.
+fn make_lists(root: &mut Node) {
+    for section in SECTIONS.iter().filter(|section| section.repeats) {
+        if root.member(section.name).is_none() {
+            let list = Node { place: Place::Default, value: Value::List(Vec::new()) };
+            let _ = root.put(&path(&[section.name]), list);
+        }
+    }
+}
+
+fn path(keys: &[&str]) -> Vec<Step> {
+    keys.iter().map(|key| Step::Key((*key).to_owned())).collect()
+}
+
+/// The line that a mistake stands on, where it stands in the file.
+fn line_of(mistake: &Mistake, source: Source<'_>) -> Option<Range<usize>> {
+    match &mistake.place {
+        Place::File(range) => Some(file::line_around(source.text, range.start)),
+        Place::Variable(_) | Place::Flag(_) | Place::Default => None,
+    }
+}
+
+/// As people read: from the top of the file down, then what stands elsewhere. Of a line that is no TOML only that is told,
+/// and after a broken `[header]` nothing else of the file: its keys seem to belong elsewhere.
+fn in_order(mut mistakes: Vec<Mistake>, unreadable: &[Range<usize>], source: Source<'_>) -> Vec<Mistake> {
+    let header_broken = unreadable.iter().any(|line| source.text[line.clone()].trim_start().starts_with('['));
+    let mut told = 0;
+    mistakes.retain(|mistake| {
+        told += 1;
+        match line_of(mistake, source) {
+            Some(line) if told > unreadable.len() => !header_broken && !unreadable.contains(&line),
+            _ => true,
+        }
+    });
+    mistakes.sort_by_key(|mistake| match &mistake.place {
+        Place::File(range) => (0, range.start),
+        Place::Variable(_) => (1, 0),
+        Place::Flag(_) => (2, 0),
+        Place::Default => (3, 0),
+    });
+    mistakes
+}
+
+fn sections_known(root: &Node, mistakes: &mut Vec<Mistake>) {
+    let Value::Table(members) = &root.value else { return };
+    for member in members {
+        let place = member.place.clone();
+        match SECTIONS.iter().find(|section| section.name == member.name) {
+            Some(section) if section.built => {}
+            Some(_) if matches!(&member.node.value, Value::List(nodes) if nodes.is_empty()) => {}
+            Some(section) => mistakes.push(Mistake {
+                place,
+                says: format!("{} is known, but this version of Sillage can't do it yet", section.title()),
+                hint: Some("take it out for now: nothing would come of it".to_owned()),
+            }),
+            None => {
+                let names: Vec<&str> = SECTIONS.iter().map(|section| section.name).collect();
+                let near =
+                    nearest(&member.name, &names).and_then(|near| SECTIONS.iter().find(|section| section.name == near));
+                let hint = match near {
+                    Some(section) => format!("did you mean `{}`?", section.name),
+                    None => {
+                        let built = SECTIONS.iter().filter(|section| section.built);
+                        format!("known: {}", built.map(Section::title).collect::<Vec<_>>().join(", "))
+                    }
+                };
+                let what =
+                    if matches!(member.node.value, Value::Table(_) | Value::List(_)) { "section" } else { "key" };
+                mistakes.push(Mistake { place, says: format!("unknown {what} `{}`", member.name), hint: Some(hint) });
+            }
+        }
+    }
+}
+
+fn single<T: DeserializeOwned>(name: &str, root: &Node, mistakes: &mut Vec<Mistake>) -> Option<T> {
+    let title = format!("[{name}]");
+    let Some(member) = root.member(name) else {
+        return read::section(&title, &path(&[name]), &Node::empty(Place::Default), mistakes);
+    };
+    if matches!(member.node.value, Value::List(_)) {
+        let says = format!("{title} is given once: single brackets are needed, not double ones");
+        mistakes.push(Mistake { place: member.place.clone(), says, hint: Some(format!("write {title}")) });
+        return None;
+    }
+    read::section(&title, &path(&[name]), &member.node, mistakes)
+}
+
+fn repeated<T: DeserializeOwned>(name: &str, root: &Node, mistakes: &mut Vec<Mistake>) -> Option<Vec<T>> {
+    let title = format!("[[{name}]]");
+    let Some(member) = root.member(name) else { return Some(Vec::new()) };
+    let Value::List(nodes) = &member.node.value else {
+        let says = format!("{title} may be given several times: double brackets are needed");
+        mistakes.push(Mistake { place: member.place.clone(), says, hint: Some(format!("write {title}")) });
+        return None;
+    };
+    let mut all = Some(Vec::new());
+    for (index, node) in nodes.iter().enumerate() {
+        let steps = [Step::Key(name.to_owned()), Step::Index(index)];
+        let section = read::section(&title, &steps, node, mistakes);
+        all = all.zip(section).map(|(mut all, section)| {
+            all.push(section);
+            all
+        });
+    }
+    all
+}
+
+/// What concerns several settings.
+fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
+    let mut tell = |steps: &[Step], says: String, hint: &str| {
+        let place = root.at(steps).map_or(Place::Default, |node| node.place.clone());
+        mistakes.push(Mistake { place, says, hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()) });
+    };
+    let addresses = [
+        (["web", "listen"], config.web.listen, config.web.allow_unauthenticated),
+        (["otlp", "grpc"], config.otlp.grpc, config.otlp.allow_unauthenticated),
+        (["otlp", "http"], config.otlp.http, config.otlp.allow_unauthenticated),
+    ];
+    for ([section, key], address, allow_unauthenticated) in addresses {
+        if !address.ip().is_loopback() && config.access.is_empty() && !allow_unauthenticated {
+            let says = format!(
+                "`{key}` in [{section}] is {address}, which other machines reach, and nobody has to say who they are"
+            );
+            let hint = format!("add [[access]], or set allow_unauthenticated = true in [{section}]");
+            tell(&path(&[section, key]), says, &hint);
+        }
+    }
+    for (index, (this, address, _)) in addresses.iter().enumerate() {
+        for (other, taken, _) in &addresses[..index] {
+            if address == taken && address.port() != 0 {
+                let says =
+                    format!("`{}` in [{}] is {address}, like `{}` in [{}]", this[1], this[0], other[1], other[0]);
+                tell(&path(this), says, "give each its own port");
+            }
+        }
+    }
+    let mut people = BTreeMap::new();
+    for (index, access) in config.access.iter().enumerate() {
+        let steps = |key: &str| [Step::Key("access".to_owned()), Step::Index(index), Step::Key(key.to_owned())];
+        if people.insert(access.name.as_str(), index).is_some() {
+            tell(&steps("name"), format!("two [[access]] are called `{}`", access.name), "give each its own name");
+        }
+        if let Err(error) = access.secret.reveal() {
+            let says = format!("`secret` of [[access]] `{}`: {}", access.name, chain(&error));
+            tell(&steps("secret"), says, "give the secret itself, or \"file:PATH\", or \"env:NAME\"");
+        }
+    }
+    let mut names = BTreeMap::new();
+    for (index, source) in config.sources.iter().enumerate() {
+        let steps = [Step::Key("source".to_owned()), Step::Index(index), Step::Key("name".to_owned())];
+        let name = source.name();
+        if let Err(error) = source.check() {
+            let says = chain(&error);
+            let steps = [&steps[..2], &key_in(&says, root.at(&steps[..2]))].concat();
+            tell(&steps, says, "");
+        } else if name.as_str() == "otlp" {
+            tell(&steps, format!("a [[source]] can't be called `{name}`"), "choose another name");
+        } else if names.insert(name.clone(), index).is_some() {
+            tell(
+                &steps,
+                format!("two [[source]] are called `{name}`"),
+                "give each its own name: it is part of every record's address",
+            );
+        }
+    }
+}
+
+/// The key that a part's own message speaks of: the first word in backticks that is a key of the section.
+fn key_in(says: &str, section: Option<&Node>) -> Vec<Step> {
+    let words = says.split('`').skip(1).step_by(2);
+    let mut keys = words.filter(|word| section.is_some_and(|section| section.member(word).is_some()));
+    keys.next().map(|key| Step::Key(key.to_owned())).into_iter().collect()
+}
+
+/// An error with what caused it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

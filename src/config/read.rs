@@ -1,0 +1,431 @@
+//! Reads typed settings from the tree: every mistake of a section at once, each with its place.
+//!
+//! serde stops at the first mistake. So: read; on a mistake note it, take the value that holds it out, and read again:
+//!
+//! ```text
+//! loop { match T::deserialize(node) { Ok(t) => return t, Err(wrong) => { mistakes.push(wrong); node.remove(wrong.steps) } } }
+//! ```
+//!
+//! The parts own their types and know nothing of this: any serde type does.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
+
+use super::file;
+use super::mistake::{Mistake, suggestion};
+use super::tree::{Member, Node, Place, Step, Value};
+
+/// How many mistakes are told of one section: more than anybody repairs at once, and an end to the loop.
+const SECTION_MISTAKES_MAX: usize = 20;
+
+/// Reads a section from its node. `title` is how people know it, such as `[web]`; `steps` lead to the node from the root.
+/// `None` where there was any mistake.
+pub fn section<T: DeserializeOwned>(
+    title: &str,
+    steps: &[Step],
+    node: &Node,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<T> {
+    let mut node = node.clone();
+    let mut removed: Vec<Vec<Step>> = Vec::new();
+    for _ in 0..SECTION_MISTAKES_MAX {
+        let mut wrong = match T::deserialize(&node) {
+            Ok(section) => return removed.is_empty().then_some(section),
+            Err(wrong) => wrong,
+        };
+        wrong.locate::<T>(&node);
+        if let Some(other) = otherwise::<T>(&node, &wrong) {
+            node = other;
+            continue;
+        }
+        // What is missing only because it was wrong and taken out has been told.
+        let is_told = match &wrong.kind {
+            Kind::Missing(key) => removed.iter().any(|path| path.last() == Some(&Step::Key((*key).to_owned()))),
+            _ => false,
+        };
+        if !is_told {
+            mistakes.push(wrong.told(title, steps, &node));
+        }
+        if !node.remove(&wrong.steps) {
+            return None;
+        }
+        removed.push(wrong.steps);
+    }
+    None
+}
+
+/// The tree with a variable's text understood in another way, where that does away with a mistake: serde reads tagged and flattened
+/// types without asking what type it needs, so that every text first counts as a text.
+fn otherwise<T: DeserializeOwned>(root: &Node, wrong: &Wrong) -> Option<Node> {
+    let Node { place, value: Value::Raw(text) } = root.at(&wrong.steps)? else { return None };
+    let items = text.split(',').map(|item| Node { place: place.clone(), value: Value::Text(item.trim().to_owned()) });
+    let readings = [
+        text.trim().parse().ok().map(Value::Integer),
+        text.trim().parse().ok().map(Value::Float),
+        Some(Value::Text(text.clone())),
+        Some(Value::List(items.collect())),
+    ];
+    readings.into_iter().flatten().find_map(|value| {
+        let mut other = root.clone();
+        other.put(&wrong.steps, Node { place: place.clone(), value }).ok()?;
+        match T::deserialize(&other) {
+            Ok(_) => Some(other),
+            Err(next) => (next.message() != wrong.message() && !next.is_of_type()).then_some(other),
+        }
+    })
+}
+
+/// Whether a value says which type the whole table has: without it nothing else can be judged.
+fn is_tag<T: DeserializeOwned>(root: &Node, steps: &[Step]) -> bool {
+    let mut other = root.clone();
+    let nonsense = Node { place: Place::Default, value: Value::Text(String::new()) };
+    let is_put = other.put(steps, nonsense).is_ok();
+    is_put && matches!(T::deserialize(&other), Err(Wrong { kind: Kind::Variant(..), .. }))
+}
+
+/// Why a value can't be read, and where.
+#[derive(Debug)]
+pub struct Wrong {
+    /// The way from the section to the value.
+    steps: Vec<Step>,
+    /// The place, where it is known.
+    place: Option<Place>,
+    /// What is wrong.
+    kind: Kind,
+}
+
+#[derive(Debug)]
+pub enum Kind {
+    /// This key isn't known; these are.
+    Unknown(String, Vec<&'static str>),
+    /// This key must be given.
+    Missing(&'static str),
+    /// The value is none of these.
+    Variant(String, Vec<&'static str>),
+    /// The value has another type than the one that is needed, in words.
+    Type(String),
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl Wrong {
+    fn new(kind: Kind) -> Wrong {
+        Wrong { steps: Vec::new(), place: None, kind }
+    }
+
+    fn under(mut self, step: Step, place: &Place) -> Wrong {
+        self.steps.insert(0, step);
+        self.place.get_or_insert_with(|| place.clone());
+        self
+    }
+
+    /// Finds the guilty member of a table whose type doesn't tell it: serde reads tagged and flattened types from a copy without places.
+    /// The guilty one is the one without which this mistake doesn't happen.
+    fn locate<T: DeserializeOwned>(&mut self, root: &Node) {
+        let Some(Node { value: Value::Table(members), .. }) = root.at(&self.steps) else { return };
+        let guilty = match &self.kind {
+            Kind::Missing(_) => None,
+            Kind::Unknown(key, _) => members.iter().find(|member| member.name == *key),
+            Kind::Variant(written, _) => members.iter().find(|member| match &member.node.value {
+                Value::Text(text) | Value::Raw(text) => text == written,
+                _ => false,
+            }),
+            Kind::Type(_) | Kind::Other(_) => members.iter().find(|member| {
+                let mut steps = self.steps.clone();
+                steps.push(Step::Key(member.name.clone()));
+                let mut without = root.clone();
+                without.remove(&steps);
+                match T::deserialize(&without) {
+                    Ok(_) => true,
+                    Err(Wrong { kind: Kind::Missing(key), .. }) => key == member.name && !is_tag::<T>(root, &steps),
+                    Err(other) => other.message() != self.message(),
+                }
+            }),
+        };
+        if let Some(member) = guilty {
+            self.steps.push(Step::Key(member.name.clone()));
+            self.place = Some(if matches!(self.kind, Kind::Unknown(..)) {
+                member.place.clone()
+            } else {
+                member.node.place.clone()
+            });
+        }
+    }
+
+    fn message(&self) -> String {
+        match &self.kind {
+            Kind::Unknown(key, _) => format!("unknown key `{key}`"),
+            Kind::Missing(key) => format!("the key `{key}` is missing"),
+            Kind::Variant(written, _) => format!("`{written}` is not known"),
+            Kind::Type(says) | Kind::Other(says) => says.clone(),
+        }
+    }
+
+    fn is_of_type(&self) -> bool {
+        matches!(self.kind, Kind::Type(_))
+    }
+
+    fn told(&self, title: &str, before: &[Step], node: &Node) -> Mistake {
+        let place = self.place.clone().unwrap_or_else(|| node.place.clone());
+        let steps: Vec<Step> = before.iter().chain(&self.steps).cloned().collect();
+        let key = self.steps.iter().rev().find_map(|step| match step {
+            Step::Key(name) => Some(name.as_str()),
+            Step::Index(_) => None,
+        });
+        let (says, hint) = match &self.kind {
+            Kind::Unknown(key, known) => {
+                (format!("unknown key `{key}` in {title}"), suggestion(key, known, &place, &steps))
+            }
+            Kind::Missing(key) => (format!("`{key}` is missing in {title}"), Some(format!("add a line `{key} = ...`"))),
+            Kind::Variant(written, known) => {
+                let key = key.unwrap_or("the value");
+                // A value is spelled the same in a variable.
+                (format!("`{key}` in {title} can't be `{written}`"), suggestion(written, known, &Place::Default, &[]))
+            }
+            Kind::Type(says) | Kind::Other(says) => match key {
+                Some(key) => (format!("`{key}` in {title}: {says}"), None),
+                None => (format!("{title}: {says}"), None),
+            },
+        };
+        Mistake { place, says, hint }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message())
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+impl de::Error for Wrong {
+    fn custom<T: fmt::Display>(message: T) -> Wrong {
+        Wrong::new(Kind::Other(message.to_string()))
+    }
+
+    fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Wrong {
+        Wrong::new(Kind::Type(format!("{} is needed, this is {}", plain(&expected.to_string()), named(&found))))
+    }
+
+    fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Wrong {
+        Wrong::new(Kind::Other(format!("{} is needed, this is {}", plain(&expected.to_string()), named(&found))))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Wrong {
+        Wrong::new(Kind::Unknown(field.to_owned(), expected.to_vec()))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Wrong {
+        Wrong::new(Kind::Variant(variant.to_owned(), expected.to_vec()))
+    }
+
+    fn missing_field(field: &'static str) -> Wrong {
+        Wrong::new(Kind::Missing(field))
+    }
+}
+
+/// What serde calls a type, in words for people.
+fn plain(expected: &str) -> String {
+    match expected {
+        "a string" => "a text in quotes".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "a sequence" => "a list, such as [\"a\", \"b\"],".to_owned(),
+        "a map" => "a table, such as { a = \"b\" },".to_owned(),
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not negative,".to_owned(),
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        other if other.starts_with("struct ") || other.contains("tagged enum") => "a table of keys".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// What was found, in words for people; never the text itself, which the line shows unless it may be a secret.
+fn named(found: &de::Unexpected<'_>) -> String {
+    match found {
+        de::Unexpected::Bool(truth) => truth.to_string(),
+        de::Unexpected::Unsigned(number) => format!("the number {number}"),
+        de::Unexpected::Signed(number) => format!("the number {number}"),
+        de::Unexpected::Float(number) => format!("the number {number}"),
+        de::Unexpected::Str(_) => "a text".to_owned(),
+        de::Unexpected::Seq => "a list".to_owned(),
+        de::Unexpected::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+// === Node as a serde deserializer ===
+
+impl<'de> Deserializer<'de> for &Node {
+    type Error = Wrong;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match &self.value {
+            Value::Text(text) | Value::Date(text) => visitor.visit_str(text),
+            Value::Integer(number) => visitor.visit_i64(*number),
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Boolean(truth) => visitor.visit_bool(*truth),
+            Value::List(nodes) => visitor.visit_seq(Items { nodes: nodes.iter().enumerate() }),
+            Value::Table(members) => visitor.visit_map(Members { members: members.iter(), value: None }),
+            Value::Raw(text) => match as_list_or_table(text, &self.place) {
+                Some(node) => node.deserialize_any(visitor),
+                None => match text.as_str() {
+                    "true" => visitor.visit_bool(true),
+                    "false" => visitor.visit_bool(false),
+                    text => visitor.visit_str(text),
+                },
+            },
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match &self.value {
+            Value::Raw(text) if text == "1" => visitor.visit_bool(true),
+            Value::Raw(text) if text == "0" => visitor.visit_bool(false),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match &self.value {
+            Value::Raw(text) => match text.trim().parse() {
+                Ok(number) => visitor.visit_i64(number),
+                Err(_) => self.deserialize_any(visitor),
+            },
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match &self.value {
+            Value::Raw(text) => match text.trim().parse() {
+                Ok(number) => visitor.visit_f64(number),
+                Err(_) => self.deserialize_any(visitor),
+            },
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match &self.value {
+            Value::Raw(text) => visitor.visit_str(text),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        let Value::Raw(text) = &self.value else { return self.deserialize_any(visitor) };
+        if let Some(node) = as_list_or_table(text, &self.place) {
+            return node.deserialize_any(visitor);
+        }
+        // `a, b` is how variables write lists everywhere else.
+        let nodes: Vec<Node> = text
+            .split(',')
+            .map(|part| Node { place: self.place.clone(), value: Value::Raw(part.trim().to_owned()) })
+            .collect();
+        visitor.visit_seq(Items { nodes: nodes.iter().enumerate() })
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        match &self.value {
+            Value::Text(text) | Value::Raw(text) => visitor.visit_enum(text.as_str().into_deserializer()),
+            Value::Table(members) => visitor
+                .visit_enum(de::value::MapAccessDeserializer::new(Members { members: members.iter(), value: None })),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_str(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        char bytes byte_buf unit unit_struct tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+/// A variable's text as a list or table, where it is written as TOML writes one.
+fn as_list_or_table(text: &str, place: &Place) -> Option<Node> {
+    let value = text.trim().starts_with(['[', '{']).then(|| file::parse_value(text.trim(), place))??;
+    Some(Node { place: place.clone(), value })
+}
+
+struct Items<'n> {
+    nodes: std::iter::Enumerate<std::slice::Iter<'n, Node>>,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'_> {
+    type Error = Wrong;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+        let Some((index, node)) = self.nodes.next() else { return Ok(None) };
+        seed.deserialize(node).map(Some).map_err(|wrong| wrong.under(Step::Index(index), &node.place))
+    }
+}
+
+struct Members<'n> {
+    members: std::slice::Iter<'n, Member>,
+    value: Option<&'n Member>,
+}
+
+impl<'de> de::MapAccess<'de> for Members<'_> {
+    type Error = Wrong;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+        let Some(member) = self.members.next() else { return Ok(None) };
+        self.value = Some(member);
+        let name: de::value::StrDeserializer<'_, Wrong> = member.name.as_str().into_deserializer();
+        seed.deserialize(name).map(Some).map_err(|wrong| wrong.under(Step::Key(member.name.clone()), &member.place))
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
+        let member = self.value.take().expect("serde asks for a value only after its key");
+        seed.deserialize(&member.node).map_err(|wrong| wrong.under(Step::Key(member.name.clone()), &member.node.place))
+    }
+}

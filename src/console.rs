@@ -1,0 +1,197 @@
+//! The store, the collector and the console together: started in order, stopped in order.
+//!
+//! ```text
+//! start:  store -> OTLP -> sources -> console
+//! stop:   sources -> OTLP drained, the console meanwhile -> store closed
+//! ```
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use collector::source;
+use store::{Board, Store};
+use subtle::ConstantTimeEq;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+/// Threads that serve pages. They are apart from the collector's, so that a flood of spans doesn't keep a reader waiting;
+/// two, so that one slow answer doesn't either.
+const WEB_THREADS: usize = 2;
+
+/// How long stopping may take in all: supervisors kill after 10 s, and people wait less.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Of these, how much is kept for closing the store.
+const STORE_STOP_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// The collector at work, and the store that it fills; nobody can look at it yet.
+pub struct Collecting {
+    /// Where OTLP over gRPC is received.
+    pub otlp_grpc: SocketAddr,
+    /// Where OTLP over HTTP is received.
+    pub otlp_http: SocketAddr,
+    store: Arc<dyn Store>,
+    board: Arc<Board>,
+    otlp: otlp::Running,
+    sources: source::Running,
+    stop_otlp: CancellationToken,
+    stop_sources: CancellationToken,
+}
+
+/// All parts at work.
+pub struct Console {
+    /// The address for people.
+    pub url: String,
+    collecting: Collecting,
+    web: web::Web,
+    web_runtime: Runtime,
+    stop_web: CancellationToken,
+}
+
+impl Collecting {
+    /// Opens the store, and starts what fills it. `access` is who may send where others reach the OTLP ports.
+    pub async fn start(
+        store: store::config::Config,
+        otlp: otlp::Config,
+        sources: Vec<source::Config>,
+        access: &[web::Access],
+    ) -> anyhow::Result<Collecting> {
+        let allow = allow(access, &otlp)?;
+        let folder = store.path.display().to_string();
+        let store: Arc<dyn Store> = Arc::new(store::memory::Memory::new());
+        tracing::warn!("nothing is kept in {folder} yet: everything is in memory, and gone with the process");
+        let board = Arc::new(Board::default());
+        let [stop_otlp, stop_sources] = [(); 2].map(|()| CancellationToken::new());
+        let otlp = otlp::start(otlp, allow, store.clone(), board.clone(), stop_otlp.clone()).await?;
+        let sources = source::start(sources, store.clone(), board.clone(), stop_sources.clone())?;
+        Ok(Collecting {
+            otlp_grpc: otlp.grpc,
+            otlp_http: otlp.http,
+            store,
+            board,
+            otlp,
+            sources,
+            stop_otlp,
+            stop_sources,
+        })
+    }
+
+    /// Opens the console to it. Where that fails, the collector is stopped again.
+    pub async fn open(self, web: web::Config, access: Vec<web::Access>) -> anyhow::Result<Console> {
+        let stop_web = CancellationToken::new();
+        let web_runtime = Builder::new_multi_thread()
+            .worker_threads(WEB_THREADS)
+            .thread_name("web")
+            .enable_all()
+            .build()
+            .context("can't start threads")?;
+        let starting = web::start(web, access, self.store.clone(), self.board.clone(), stop_web.clone());
+        let started = web_runtime.spawn(starting).await.context("the console ended while it started")?;
+        match started {
+            Ok(web) => Ok(Console { url: web.url.clone(), collecting: self, web, web_runtime, stop_web }),
+            Err(error) => {
+                web_runtime.shutdown_background();
+                self.stop().await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Stops sources, then OTLP, then the store, in at most [`STOP_TIMEOUT`].
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        let store = self.stop_receiving(deadline - STORE_STOP_TIMEOUT).await;
+        close(store.as_ref(), deadline).await
+    }
+
+    /// Stops sources and OTLP. What is late is left behind: nothing that was acknowledged hangs on it.
+    async fn stop_receiving(self, deadline: Instant) -> Arc<dyn Store> {
+        self.stop_sources.cancel();
+        if timeout_at(deadline, self.sources.stopped()).await.is_err() {
+            tracing::warn!("a source didn't stop in time; it reads on from its checkpoint next time");
+        }
+        self.stop_otlp.cancel();
+        if timeout_at(deadline, self.otlp.stopped()).await.is_err() {
+            tracing::warn!("some OTLP requests were not answered in time; their senders try again");
+        }
+        self.store
+    }
+}
+
+impl Console {
+    /// Where the collector receives.
+    pub fn collecting(&self) -> &Collecting {
+        &self.collecting
+    }
+
+    /// Stops everything in order, in at most [`STOP_TIMEOUT`].
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        let parts_deadline = deadline - STORE_STOP_TIMEOUT;
+        // Pages that are being read may take as long as the collector takes.
+        self.stop_web.cancel();
+        let (store, web) =
+            tokio::join!(self.collecting.stop_receiving(parts_deadline), timeout_at(parts_deadline, self.web.task),);
+        if web.is_err() {
+            tracing::warn!("some pages were not answered in time");
+        }
+        self.web_runtime.shutdown_background();
+        close(store.as_ref(), deadline).await
+    }
+}
+
+async fn close(store: &dyn Store, deadline: Instant) -> anyhow::Result<()> {
+    let _ = (store, deadline);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Who may send spans and logs: everybody where only this machine reaches us or where that was said; else who has a token of `[[access]]`.
+fn allow(access: &[web::Access], otlp: &otlp::Config) -> anyhow::Result<otlp::Allow> {
+    let is_loopback = otlp.grpc.ip().is_loopback() && otlp.http.ip().is_loopback();
+    if is_loopback || otlp.allow_unauthenticated {
+        return Ok(Arc::new(|_| true));
+    }
+    let mut secrets = Vec::new();
+    for access in access {
+        let secret = access.secret.reveal().with_context(|| format!("the secret of [[access]] `{}`", access.name))?;
+        secrets.push(secret);
+    }
+    Ok(Arc::new(move |token| {
+        let Some(token) = token else { return false };
+        // Every secret is compared, and each in constant time, so that the time tells nothing.
+        secrets.iter().fold(false, |found, secret| found | bool::from(secret.as_bytes().ct_eq(token.as_bytes())))
+    }))
+}
+
+/// The receiver's place until it is built.
+mod otlp {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    pub use collector::otlp::{Allow, Config};
+    use store::{Board, Store};
+    use tokio_util::sync::CancellationToken;
+
+    pub struct Running {
+        pub grpc: SocketAddr,
+        pub http: SocketAddr,
+    }
+
+    impl Running {
+        pub async fn stopped(self) {}
+    }
+
+    pub async fn start(
+        config: Config,
+        _: Allow,
+        _: Arc<dyn Store>,
+        _: Arc<Board>,
+        _: CancellationToken,
+    ) -> anyhow::Result<Running> {
+        Ok(Running { grpc: config.grpc, http: config.http })
+    }
+}
