@@ -62,6 +62,29 @@ fn five_seconds_after_it_is_ready_the_pages_are_full_of_real_flows() {
     assert_eq!(sillage.get(&format!("/trace/{journey}")).status, 200);
 }
 
+/// When the newest span of a service began, as text that sorts by time.
+fn newest(sillage: &Sillage, service: &str) -> String {
+    let entries = sillage.api(&format!("search?q=service:{service}&limit=100"));
+    let spans = entries["entries"].as_array().unwrap().iter().filter(|entry| entry["kind"] == "span");
+    spans.filter_map(|span| span["startedAt"].as_str()).max().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_service_that_is_stopped_is_seen_to_stop_and_the_others_go_on() {
+    let home = Home::new("");
+    let mut sillage = home.spawn_typing("demo");
+    sillage.await_answer("/readyz");
+    until("billing works", Duration::from_secs(20), || (!newest(&sillage, "billing").is_empty()).then_some(()));
+    sillage.type_line("stop billing");
+    sillage.await_log("billing is stopped");
+    // What was under way arrives within an exporter's delay; from then on nothing may come.
+    std::thread::sleep(Duration::from_secs(5));
+    let (billing, shop) = (newest(&sillage, "billing"), newest(&sillage, "shop-api"));
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(newest(&sillage, "billing"), billing, "nothing new from a service that is stopped");
+    assert!(newest(&sillage, "shop-api") > shop, "the others go on");
+}
+
 /// Every record as (event id, trace id, body), however often.
 fn records(sillage: &Sillage) -> BTreeMap<String, usize> {
     let entries = sillage.search_all("");

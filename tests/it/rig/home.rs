@@ -1,6 +1,7 @@
 //! The built program as a process of its own, in a folder of its own, on ports of its own.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -107,10 +108,20 @@ impl Home {
 
     /// Starts a command and returns at once.
     pub fn spawn(&self, command: &str) -> Sillage {
+        self.spawn_reading(command, Stdio::null())
+    }
+
+    /// The same for a command that is typed to.
+    pub fn spawn_typing(&self, command: &str) -> Sillage {
+        self.spawn_reading(command, Stdio::piped())
+    }
+
+    fn spawn_reading(&self, command: &str, stdin: Stdio) -> Sillage {
         let log = self.folder.path().join("log");
         let out = File::options().create(true).append(true).open(&log).unwrap();
         let child = program(&[command, "--config", self.file().to_str().unwrap()])
             .current_dir(self.folder.path())
+            .stdin(stdin)
             .stdout(out.try_clone().unwrap())
             .stderr(out)
             .spawn()
@@ -168,6 +179,11 @@ impl Sillage {
             assert!(started.elapsed() < STOP_MAX, "still running {STOP_MAX:?} after SIGTERM\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Types a line, as a person at the terminal.
+    pub fn type_line(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().expect("started to be typed to"), "{line}").unwrap();
     }
 
     /// Whether it has ended by itself.
