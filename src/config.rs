@@ -383,4 +383,6 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
+mod documented; // what the documents say of the settings
+#[cfg(test)]
 mod tests;

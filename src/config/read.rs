@@ -429,3 +429,18 @@ impl<'de> de::MapAccess<'de> for Members<'_> {
         seed.deserialize(&member.node).map_err(|wrong| wrong.under(Step::Key(member.name.clone()), &member.node.place))
     }
 }
+
+/// The keys that a type knows, read from what it says of one that it can't know. `base` are members that it needs to get that far.
+#[cfg(test)]
+pub fn known_keys<T: DeserializeOwned>(base: &[(&str, &str)]) -> Vec<&'static str> {
+    let text = |text: &str| Node { place: Place::Default, value: Value::Text(text.to_owned()) };
+    let mut node = Node::empty(Place::Default);
+    for (key, value) in base.iter().chain(&[("no such key", "")]) {
+        node.put(&[Step::Key((*key).to_owned())], text(value)).expect("a table takes every key");
+    }
+    match T::deserialize(&node) {
+        Err(Wrong { kind: Kind::Unknown(_, known), .. }) => known,
+        Err(other) => panic!("a type that takes unknown keys, or fails before: {other}"),
+        Ok(_) => panic!("a type that takes unknown keys"),
+    }
+}

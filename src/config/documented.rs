@@ -1,0 +1,85 @@
+//! What README and `sillage.toml` say of the settings, checked against the settings themselves.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+fn repository(file: &str) -> Option<String> {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).ok()
+}
+
+fn parsed(text: &str, variables: &[(String, String)]) -> Result<Config, String> {
+    let source = Source { name: "test", text };
+    let given = Given { variables: variables.to_vec(), ..Given::default() };
+    parse(source, &given).map(|(config, _)| config).map_err(|mistakes| report(&mistakes, source).to_string())
+}
+
+/// Every setting that the parts know, as README writes it.
+fn known() -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    let mut add = |section: &str, keys: Vec<&'static str>| {
+        known.extend(keys.into_iter().map(|key| format!("{section}.{key}")));
+    };
+    add("web", read::known_keys::<web::Config>(&[]));
+    add("access", read::known_keys::<web::Access>(&[]));
+    add("otlp", read::known_keys::<collector::otlp::Config>(&[]));
+    add("store", read::known_keys::<store::config::Config>(&[]));
+    add("source", vec!["type"]);
+    for kind in ["kafka", "nats"] {
+        add("source", read::known_keys::<collector::source::Config>(&[("type", kind)]));
+    }
+    known
+}
+
+/// The rows of README's table: setting and default, without backticks.
+fn rows() -> Vec<(String, String)> {
+    let readme = repository("README.md").expect("README.md is in the repository");
+    let cell = |cell: Option<&str>| cell.unwrap_or("").trim().trim_matches('`').to_owned();
+    readme
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.contains('.'))
+        .map(|line| {
+            let mut cells = line.split('|').skip(1);
+            (cell(cells.next()), cell(cells.next()))
+        })
+        .filter(|(setting, _)| SECTIONS.iter().any(|section| setting.starts_with(&format!("{}.", section.name))))
+        .collect()
+}
+
+#[test]
+fn readme_lists_every_setting_and_no_other() {
+    let listed: BTreeSet<String> = rows().into_iter().map(|(setting, _)| setting).collect();
+    assert_eq!(listed, known());
+}
+
+#[test]
+fn the_defaults_that_readme_names_are_the_defaults() {
+    let without = format!("{:?}", parsed("", &[]).unwrap());
+    for (setting, default) in rows() {
+        let (section, key) = setting.split_once('.').unwrap();
+        if default.is_empty() || SECTIONS.iter().any(|known| known.name == section && known.repeats) {
+            continue;
+        }
+        let variable = environment::variable(&path(&[section, key]));
+        let with = format!("{:?}", parsed("", &[(variable, default.clone())]).unwrap());
+        // That the folder was named makes no other setting.
+        assert_eq!(with.replace("data: true", "data: false"), without, "{setting} is not {default} by default");
+    }
+}
+
+#[test]
+fn the_example_file_is_right_and_names_every_setting() {
+    let example = repository("sillage.toml").expect("sillage.toml is in the repository");
+    assert!(example.lines().all(|line| line.is_empty() || line.starts_with('#')), "as it is, it sets nothing");
+    let settings: Vec<&str> =
+        example.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')).collect();
+    let all = settings.join("\n").replace("env:KAFKA_PASSWORD", "env:PATH");
+    parsed(&all, &[]).unwrap_or_else(|report| panic!("{report}"));
+    for setting in known() {
+        let (_, key) = setting.split_once('.').unwrap();
+        let is_named = settings.iter().any(|line| line.starts_with(&format!("{key} = ")));
+        assert!(is_named, "{setting} is missing in sillage.toml");
+    }
+}
