@@ -21,6 +21,7 @@ pub mod value; // an OpenTelemetry value
 
 // How it is kept and found.
 pub mod config; // the `[store]` section of the configuration
+mod cursor; // a place in an answer, as text
 pub mod engine; // the `Store` trait
 pub mod memory; // the specification of a store: all in memory
 pub mod query; // what can be asked for
