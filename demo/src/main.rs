@@ -1,6 +1,10 @@
 //! `shop`: runs the shop against a Kafka and an OTLP endpoint, until Ctrl-C.
 
-use std::process::ExitCode;
+use std::{
+    error::Error,
+    io::{IsTerminal, stderr},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use demo::{DemoError, SERVICES, Shop, ShopConfig};
@@ -34,15 +38,19 @@ struct Args {
 async fn main() -> ExitCode {
     let args = Args::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .init();
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("shop: {error}");
-            let mut cause = std::error::Error::source(&error);
-            while let Some(error) = cause {
-                eprintln!("  because: {error}");
-                cause = error.source();
+            // librdkafka's errors name their cause themselves, so its own is not said again.
+            if let Some(cause) = error.source() {
+                eprintln!("  because: {cause}");
             }
             let is_usage =
                 matches!(error, DemoError::Rate { .. } | DemoError::UnknownService { .. } | DemoError::Otlp { .. });

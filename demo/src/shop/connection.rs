@@ -60,7 +60,10 @@ impl ClientContext for Connection {
 impl ConsumerContext for Connection {
     fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
-            Rebalance::Assign(_) => self.assigned.send_replace(true),
+            Rebalance::Assign(_) => {
+                self.outage.worked();
+                self.assigned.send_replace(true)
+            }
             Rebalance::Revoke(_) => self.assigned.send_replace(false),
             Rebalance::Error(_) => false,
         };

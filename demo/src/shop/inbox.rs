@@ -39,7 +39,6 @@ pub(crate) struct Inbox {
     consumer: StreamConsumer<Connection>,
     pub(crate) group: &'static str,
     assigned: watch::Receiver<bool>,
-    outage: Arc<Outage>,
 }
 
 /// What a service does about a record.
@@ -80,7 +79,7 @@ impl Inbox {
             .create_with_context(connection)
             .map_err(cant("make a consumer"))?;
         consumer.subscribe(topics).map_err(cant("subscribe"))?;
-        Ok(Inbox { consumer, group, assigned, outage: Arc::clone(outage) })
+        Ok(Inbox { consumer, group, assigned })
     }
 
     /// Turns true when the group has given this member partitions to read. The inbox must be read meanwhile.
@@ -97,14 +96,11 @@ impl Inbox {
                 received = self.consumer.recv() => received,
             };
             match received {
-                Ok(message) => {
-                    self.outage.worked();
-                    return Some(Record::copied(&message));
-                }
-                Err(error) => {
-                    debug!(group = self.group, "can't read: {error}");
-                    pause(REDO_DELAY, stop).await;
-                }
+                // No sign that the broker is there: the record may have been fetched ahead.
+                Ok(message) => return Some(Record::copied(&message)),
+                // librdkafka queues what it has to say of its connections before the records, and reconnects by itself:
+                // a pause here would hold the records back for as many pauses as it had failures.
+                Err(error) => debug!(group = self.group, "can't read: {error}"),
             }
         }
     }
@@ -174,13 +170,16 @@ pub(crate) async fn pause(duration: Duration, stop: &CancellationToken) -> bool 
     }
 }
 
-/// The error and its causes, in one line.
+/// The error and its causes, in one line. A cause that the line names already is not said again.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
         cause = error.source();
     }
     text
