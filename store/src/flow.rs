@@ -87,6 +87,17 @@ impl Flow {
         self.spans.iter().filter_map(|joined| joined.held.entry.as_span())
     }
 
+    /// Which of its records a process span is about: by position, by the context that it links to, by its parent.
+    pub fn record_of(&self, span: &Span) -> Option<&Record> {
+        delivery::record_of(self, span)
+    }
+
+    /// For each of its records the one that it goes back to: a retry copy or dead letter to the record that failed first,
+    /// every other one to itself. By their sequences.
+    pub fn firsts(&self) -> std::collections::HashMap<crate::engine::Sequence, crate::engine::Sequence> {
+        delivery::firsts(self)
+    }
+
     /// From its earliest to its latest time, in nanoseconds.
     pub fn duration_nanos(&self) -> u64 {
         u64::try_from(self.ended_at.nanos_since(self.started_at)).unwrap_or(0)

@@ -51,6 +51,11 @@ pub(super) fn deliveries(flow: &Flow) -> Vec<Delivery> {
     drafts.into_values().map(Draft::finish).collect()
 }
 
+/// For each record the one that it goes back to, by their sequences.
+pub(super) fn firsts(flow: &Flow) -> HashMap<Sequence, Sequence> {
+    Origins::of(flow).first.into_iter().map(|(sequence, first)| (sequence, first.held.sequence)).collect()
+}
+
 /// What a failure says, in a line: the last part of the exception's type, and its message.
 fn error_of(record: &Record) -> Option<String> {
     let failure = record.failure.as_ref()?;
