@@ -210,3 +210,95 @@ impl Store for Empty {
         Ok(Stats::default())
     }
 }
+
+/// A store that holds these entries.
+pub async fn holding(entries: Vec<store::Entry>) -> Arc<dyn Store> {
+    let memory = store::memory::Memory::new();
+    memory.append(entries, store::Checkpoint::none("main".into())).await.unwrap();
+    Arc::new(memory)
+}
+
+/// An order whose billing was tried three times and set aside, while inventory, shipping and the read model did their part.
+/// Trace 1, key `order-48213`, event id `evt-placed-48213`.
+pub fn order_journey() -> Vec<store::Entry> {
+    use store::fixture::{log, record, span};
+    let body = r#"{"orderId":"order-48213","customerId":"c-77","total":129.90,"lines":[{"sku":"A-1","count":2}]}"#;
+    let placed =
+        record("order.placed", 3, 48213).event("OrderPlaced").id("evt-placed-48213").version("1").producer("shop-api");
+    let copy = |topic: &str, offset, at| {
+        let copy = record(topic, 0, offset).event("OrderPlaced").id("evt-placed-48213").key("order-48213");
+        copy.trace(1).span(1).body(body).at(at)
+    };
+    let attempt = |topic: &str, partition, offset, id, at| {
+        let name = format!("process {topic}");
+        let attempt =
+            span("billing", &name).trace(1).id(id).parent(1).consumed(topic, partition, offset).group("billing");
+        attempt.at(at).took(0.31).failed("payment gateway did not answer in 300 ms")
+    };
+    vec![
+        span("shop-api", "POST /orders").trace(1).id(1).kind(store::span::SpanKind::Server).at(0.0).took(0.064).entry(),
+        placed.key("order-48213").trace(1).span(1).body(body).header("tenant", "acme").at(0.060).entry(),
+        attempt("order.placed", 3, 48213, 2, 0.110).entry(),
+        copy("order.placed-retry", 77, 0.425).retry("billing", 1).from("order.placed", 3, 48213).entry(),
+        attempt("order.placed-retry", 0, 77, 3, 1.450).entry(),
+        copy("order.placed-retry", 78, 1.765).retry("billing", 2).from("order.placed", 3, 48213).entry(),
+        attempt("order.placed-retry", 0, 78, 4, 3.745).entry(),
+        copy("order.placed-dlt", 16, 4.060)
+            .dead("billing", "payment gateway did not answer")
+            .from("order.placed", 3, 48213)
+            .entry(),
+        span("inventory", "reserve stock")
+            .trace(1)
+            .id(5)
+            .parent(1)
+            .consumed("order.placed", 3, 48213)
+            .group("inventory")
+            .at(0.096)
+            .took(0.155)
+            .entry(),
+        record("stock.reserved", 1, 9120)
+            .event("StockReserved")
+            .id("evt-reserved-9120")
+            .version("2")
+            .key("order-48213")
+            .trace(1)
+            .span(5)
+            .at(0.248)
+            .body(r#"{"orderId":"order-48213"}"#)
+            .entry(),
+        span("shipping", "plan parcel")
+            .trace(1)
+            .id(6)
+            .parent(5)
+            .consumed("stock.reserved", 1, 9120)
+            .group("shipping")
+            .at(0.830)
+            .took(0.190)
+            .entry(),
+        span("read-model", "project OrderPlaced")
+            .trace(1)
+            .id(7)
+            .parent(1)
+            .consumed("order.placed", 3, 48213)
+            .group("read-model")
+            .at(0.090)
+            .took(0.004)
+            .entry(),
+        span("read-model", "project StockReserved")
+            .trace(1)
+            .id(8)
+            .parent(5)
+            .consumed("stock.reserved", 1, 9120)
+            .group("read-model")
+            .at(0.268)
+            .took(0.004)
+            .entry(),
+        log("billing", "payment gateway did not answer in 300 ms, giving up")
+            .trace(1)
+            .span(4)
+            .severity(17)
+            .at(4.05)
+            .entry(),
+        log("inventory", "reserved 2 × A-1").trace(1).span(5).at(0.2).entry(),
+    ]
+}

@@ -18,7 +18,9 @@ mod state; // what every handler can reach
 
 // What is shown.
 mod api; // the JSON API and the probes
+mod drawing; // drawings as geometry
 mod page; // the pages
+mod wording; // numbers, times and names as people read them
 
 #[cfg(test)]
 mod given; // the whole console over a store, for tests

@@ -2,6 +2,7 @@
 //!
 //! A page is a file: its `Params` (from the address), its template struct, its handler, its tests.
 
+pub mod flow; // what happened to this order, event, trace?
 pub mod help; // what the keys do, and how to ask
 pub mod login; // the login form
 pub mod overview; // is anything wrong right now, and where do I click?

@@ -10,7 +10,7 @@ use tower::ServiceBuilder;
 use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 
-use crate::page::{help, login, overview, theme};
+use crate::page::{flow, help, login, overview, theme};
 use crate::state::AppState;
 use crate::{api, asset, guard, page};
 
@@ -18,6 +18,10 @@ use crate::{api, asset, guard, page};
 pub fn app(state: AppState) -> Router {
     let routes = Router::new()
         .route("/", get(overview::show))
+        .route("/flow/{trace_id}", get(flow::by_trace))
+        .route("/trace/{trace_id}", get(flow::by_trace))
+        .route("/event/{event_id}", get(flow::by_event))
+        .route("/record/{source}/{channel}/{place}", get(flow::by_record))
         .route("/help", get(help::show))
         .route("/login", get(login::show).post(login::log_in))
         .route("/logout", post(login::log_out))

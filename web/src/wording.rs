@@ -109,14 +109,13 @@ fn one_decimal(value: f64) -> String {
 
 /// The time of day in UTC with milliseconds, the day before it where it isn't today's: `14:02:11.480`, `Nov 23 14:02:11.480`.
 pub fn clock(at: Timestamp, now: Timestamp) -> String {
-    let (at_zoned, now_zoned) = (zoned(at), zoned(now));
-    let (Some(at_zoned), Some(now_zoned)) = (at_zoned, now_zoned) else { return at.to_string() };
+    let (Some(at_civil), Some(now_civil)) = (civil(at), civil(now)) else { return at.to_string() };
     let format = match () {
-        () if at_zoned.date() == now_zoned.date() => "%H:%M:%S%.3f",
-        () if at_zoned.year() == now_zoned.year() => "%b %-d %H:%M:%S%.3f",
+        () if at_civil.date() == now_civil.date() => "%H:%M:%S%.3f",
+        () if at_civil.year() == now_civil.year() => "%b %-d %H:%M:%S%.3f",
         () => "%Y-%m-%d %H:%M:%S%.3f",
     };
-    at_zoned.strftime(format).to_string()
+    at_civil.strftime(format).to_string()
 }
 
 /// The time of day without fractions: `14:02:11`.
@@ -125,8 +124,8 @@ pub fn clock_short(at: Timestamp, now: Timestamp) -> String {
     clock.rsplit_once('.').map_or(clock.clone(), |(whole, _)| whole.to_owned())
 }
 
-fn zoned(at: Timestamp) -> Option<jiff::Zoned> {
-    Some(jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos())).ok()?.to_zoned(TimeZone::UTC))
+fn civil(at: Timestamp) -> Option<jiff::civil::DateTime> {
+    Some(TimeZone::UTC.to_datetime(jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos())).ok()?))
 }
 
 /// Cut to so many letters, with `…` where something is missing.

@@ -3,7 +3,7 @@
 //! Knows times and lanes, no pixels: [`super::timeline`] finds the places.
 
 mod lanes; // in which order services and topics stand
-mod work; // which spans are a service's work, and what each says
+pub mod work; // which spans are a service's work, and what each says
 
 use std::collections::HashMap;
 
@@ -87,7 +87,7 @@ pub struct Dot {
 }
 
 /// What a mark or line has to do with.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Tone {
     /// The usual way.
     Plain,

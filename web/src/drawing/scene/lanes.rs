@@ -36,7 +36,9 @@ pub fn lanes(flow: &Flow, work: &Work<'_>) -> Vec<Lane> {
         topic_of.insert(joined.held.sequence, name);
     }
     for moved in work.moves() {
-        let (Some(service), Some(topic)) = (service_of.get(&moved.piece), topic_of.get(&moved.record)) else { continue };
+        let (Some(service), Some(topic)) = (service_of.get(&moved.piece), topic_of.get(&moved.record)) else {
+            continue;
+        };
         let (service, topic) = ((LaneKind::Service, service.clone()), (LaneKind::Topic, topic.clone()));
         match moved.kind {
             LineKind::Published => graph.lead(service, topic),

@@ -189,9 +189,10 @@ fn attempts(flow: &Flow, spans: &[(Sequence, &Span)]) -> HashMap<Sequence, (u32,
     let mut tries: HashMap<(Sequence, &str), Vec<Sequence>> = HashMap::new();
     for (sequence, span) in spans.iter().filter(|(_, span)| span.processes()) {
         let Some(record) = flow.record_of(span) else { continue };
-        let held = flow.records.iter().find(|joined| {
-            joined.held.entry.as_record().is_some_and(|other| other.position == record.position)
-        });
+        let held = flow
+            .records
+            .iter()
+            .find(|joined| joined.held.entry.as_record().is_some_and(|other| other.position == record.position));
         let Some(held) = held.map(|joined| joined.held.sequence) else { continue };
         let first = firsts.get(&held).copied().unwrap_or(held);
         tries.entry((first, span.service())).or_default().push(*sequence);

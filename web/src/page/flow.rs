@@ -1,0 +1,438 @@
+//! What happened to this order, event, trace? Where did the time go?
+//!
+//! `/flow/{traceId}` and `/trace/{id}`, `/event/{eventId}`, `/record/{source}/{channel}/{place}`: the same flow, asked by what one has.
+
+mod detail; // one entry of it, in full
+pub mod headline; // what a flow is called and what came of it
+mod nothing; // what is said where nothing is known
+mod payload; // a body as people read it
+mod story; // what happened, as a table
+mod tree; // spans below each other
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+use store::engine::Sequence;
+use store::flow::{self, DeliveryState, Flow, Joined, Start};
+use store::{Entry, Place, Timestamp, TraceId};
+
+use self::detail::Detail;
+use self::headline::{Headline, Pill};
+use self::story::Step;
+use self::tree::Branch;
+use crate::drawing::budget::{self, Part};
+use crate::drawing::scene::Scene;
+use crate::drawing::timeline::Timeline;
+use crate::href::{self, Href};
+use crate::page::{Frame, Problem, render};
+use crate::state::AppState;
+use crate::wording;
+
+/// The most rows of one table: about what a browser lays out without effort. The JSON pages through the rest.
+const ROWS_MAX: usize = 1_000;
+
+/// What the address says beside the flow.
+#[derive(Deserialize)]
+pub struct Params {
+    #[serde(default)]
+    tab: String,
+    at: Option<String>,
+}
+
+/// What is shown of a flow: one at a time, named in the address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Tab {
+    Timeline,
+    Deliveries,
+    Records,
+    Spans,
+    Logs,
+    Findings,
+    Raw,
+}
+
+const TABS: [Tab; 7] = [Tab::Timeline, Tab::Deliveries, Tab::Records, Tab::Spans, Tab::Logs, Tab::Findings, Tab::Raw];
+
+impl Tab {
+    fn name(self) -> &'static str {
+        match self {
+            Tab::Timeline => "",
+            Tab::Deliveries => "deliveries",
+            Tab::Records => "records",
+            Tab::Spans => "spans",
+            Tab::Logs => "logs",
+            Tab::Findings => "findings",
+            Tab::Raw => "raw",
+        }
+    }
+
+    fn label(self, flow: &Flow) -> String {
+        let counted = |word: &str, many: usize| format!("{word} {}", wording::count(many as u64));
+        match self {
+            Tab::Timeline => "Timeline".to_owned(),
+            Tab::Deliveries => counted("Deliveries", flow.deliveries.len()),
+            Tab::Records => counted("Records", flow.records.len()),
+            Tab::Spans => counted("Spans", flow.spans.len()),
+            Tab::Logs => counted("Logs", flow.logs.len()),
+            Tab::Findings => counted("Findings", flow.findings.len()),
+            Tab::Raw => "Raw".to_owned(),
+        }
+    }
+}
+
+struct TabLink {
+    label: String,
+    href: Href,
+    is_current: bool,
+}
+
+/// A row of the records' table.
+struct RecordRow {
+    sequence: Sequence,
+    at: String,
+    what: String,
+    role: &'static str,
+    place: String,
+    key: String,
+    size: String,
+    copies: u32,
+    joined_by: String,
+}
+
+/// A row of the logs' table.
+struct LogRow {
+    sequence: Sequence,
+    at: String,
+    severity: String,
+    tone: &'static str,
+    service: String,
+    says: String,
+    joined_by: String,
+}
+
+/// A row of the deliveries' table.
+pub struct DeliveryRow {
+    consumer: String,
+    by: &'static str,
+    event: String,
+    place: String,
+    pill: Pill,
+    attempts: u32,
+    took: String,
+    error: String,
+}
+
+#[derive(Template)]
+#[template(path = "page/flow.html")]
+struct FlowPage {
+    frame: Frame,
+    base: Href,
+    headline: Headline,
+    pill: Pill,
+    started: String,
+    started_at: Timestamp,
+    lasted: String,
+    counts: String,
+    retries: u32,
+    traces: Vec<(String, Href)>,
+    notices: Vec<String>,
+    budget: Vec<Part>,
+    tab: Tab,
+    tabs: Vec<TabLink>,
+    timeline: Timeline,
+    steps: Vec<Step>,
+    steps_left: usize,
+    deliveries: Vec<DeliveryRow>,
+    records: Vec<RecordRow>,
+    spans: Vec<Branch>,
+    logs: Vec<LogRow>,
+    findings: Vec<(String, Option<(String, Href)>)>,
+    rows_left: usize,
+    raw: Option<(String, Href)>,
+    selected: Option<Sequence>,
+    detail: Option<Detail>,
+}
+
+impl FlowPage {
+    /// The same page with an entry selected.
+    fn at(&self, sequence: &Sequence) -> Href {
+        self.base.clone().with("tab", self.tab.name()).with("at", &sequence.0.to_string()).at("detail")
+    }
+
+    fn is_selected(&self, sequence: &Sequence) -> bool {
+        self.selected.as_ref() == Some(sequence)
+    }
+
+    fn is_split(&self) -> bool {
+        matches!(self.tab, Tab::Timeline | Tab::Records | Tab::Spans | Tab::Logs)
+    }
+}
+
+/// `GET /flow/{traceId}` and `/trace/{traceId}`.
+pub async fn by_trace(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Query(params): Query<Params>,
+    frame: Frame,
+) -> Result<Response, Problem> {
+    let Some(trace_id) = TraceId::from_lenient(&id) else {
+        return Err(nothing::no_trace_id(&state, &id));
+    };
+    let base = state.links.flow(trace_id);
+    show(&state, Start::Trace(trace_id), base, params, frame).await
+}
+
+/// `GET /event/{eventId}`.
+pub async fn by_event(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Query(params): Query<Params>,
+    frame: Frame,
+) -> Result<Response, Problem> {
+    let id = href::segment(&id);
+    let base = state.links.event(id);
+    show(&state, Start::Event(id.to_owned()), base, params, frame).await
+}
+
+/// `GET /record/{source}/{channel}/{place}`.
+pub async fn by_record(
+    State(state): State<AppState>,
+    Path((source, channel, place)): Path<(String, String, String)>,
+    Query(params): Query<Params>,
+    frame: Frame,
+) -> Result<Response, Problem> {
+    let (source, channel, place) = (href::segment(&source), href::segment(&channel), href::segment(&place));
+    let Some(place) = Place::parse(place) else {
+        return Err(nothing::no_place(&state, place));
+    };
+    let start = Start::Record { source: source.into(), channel: channel.into(), place };
+    let base = state.links.record_at(source, channel, &start_place(&start));
+    show(&state, start, base, params, frame).await
+}
+
+fn start_place(start: &Start) -> String {
+    match start {
+        Start::Record { place, .. } => place.to_string(),
+        Start::Trace(_) | Start::Event(_) => String::new(),
+    }
+}
+
+async fn show(state: &AppState, start: Start, base: Href, params: Params, frame: Frame) -> Result<Response, Problem> {
+    let now = Timestamp::now();
+    let Some(flow) = flow::assemble(&*state.store, start.clone(), now).await? else {
+        return Err(nothing::found(state, &start).await);
+    };
+    let tab = TABS.into_iter().find(|tab| tab.name() == params.tab).unwrap_or(Tab::Timeline);
+    let selected = selected(&flow, &start, tab, params.at.as_deref());
+    let detail = selected.and_then(|sequence| Detail::of(&flow, sequence, &state.links));
+    let mut page = FlowPage {
+        headline: Headline::of(&flow),
+        pill: Pill::of(&flow),
+        started: wording::clock(flow.started_at, now),
+        started_at: flow.started_at,
+        lasted: wording::duration(flow.duration_nanos()),
+        counts: counts(&flow),
+        retries: flow.retries,
+        traces: flow.trace_ids.iter().map(|id| (id.to_string(), state.links.flow(*id))).take(8).collect(),
+        notices: notices(&flow),
+        budget: budget::parts(&flow.budget),
+        tabs: tabs(&flow, tab, &base),
+        timeline: Timeline::default(),
+        steps: Vec::new(),
+        steps_left: 0,
+        deliveries: Vec::new(),
+        records: Vec::new(),
+        spans: Vec::new(),
+        logs: Vec::new(),
+        findings: Vec::new(),
+        rows_left: 0,
+        raw: raw(state, &flow, &start),
+        selected,
+        detail,
+        frame,
+        base,
+        tab,
+    };
+    page.fill(&flow, state);
+    Ok(render(&page))
+}
+
+impl FlowPage {
+    /// With what its tab shows.
+    fn fill(&mut self, flow: &Flow, state: &AppState) {
+        let mut left = 0;
+        let mut count_left = |all: usize| left = all.saturating_sub(ROWS_MAX);
+        match self.tab {
+            Tab::Timeline => {
+                self.timeline = Timeline::of(&Scene::of(flow), flow.started_at, flow.ended_at);
+                (self.steps, self.steps_left) = story::steps(flow, ROWS_MAX);
+            }
+            Tab::Deliveries => self.deliveries = flow.deliveries.iter().map(DeliveryRow::of).collect(),
+            Tab::Records => {
+                count_left(flow.records.len());
+                self.records =
+                    flow.records.iter().take(ROWS_MAX).filter_map(|joined| record_row(flow, joined)).collect();
+            }
+            Tab::Spans => {
+                count_left(flow.spans.len());
+                self.spans = tree::branches(flow, ROWS_MAX);
+            }
+            Tab::Logs => {
+                count_left(flow.logs.len());
+                self.logs = flow.logs.iter().take(ROWS_MAX).filter_map(|joined| log_row(flow, joined)).collect();
+            }
+            Tab::Findings => {
+                self.findings = flow
+                    .findings
+                    .iter()
+                    .map(|finding| {
+                        let position = finding.position.as_ref();
+                        (finding.says.clone(), position.map(|at| (at.to_string(), state.links.record(at))))
+                    })
+                    .collect();
+            }
+            Tab::Raw => {}
+        }
+        self.rows_left = left;
+    }
+}
+
+/// What is shown in full beside the rest: what the address selects, else what was asked for, else the first record.
+fn selected(flow: &Flow, start: &Start, tab: Tab, at: Option<&str>) -> Option<Sequence> {
+    let named = at.and_then(|at| at.parse().ok()).map(Sequence);
+    if let Some(named) = named.filter(|named| flow.entries().any(|joined| joined.held.sequence == *named)) {
+        return Some(named);
+    }
+    let asked = flow.records.iter().find(|joined| match (start, &*joined.held.entry) {
+        (Start::Record { source, channel, place }, Entry::Record(record)) => {
+            let at = &record.position;
+            at.source == *source && at.channel == *channel && at.place == *place
+        }
+        (Start::Event(id), Entry::Record(record)) => record.event.id.as_ref() == Some(id),
+        _ => false,
+    });
+    let first = match tab {
+        Tab::Spans => flow.spans.first(),
+        Tab::Logs => flow.logs.first(),
+        _ => asked.or(flow.records.first()).or(flow.spans.first()).or(flow.logs.first()),
+    };
+    first.map(|joined| joined.held.sequence)
+}
+
+fn tabs(flow: &Flow, current: Tab, base: &Href) -> Vec<TabLink> {
+    TABS.into_iter()
+        .map(|tab| TabLink {
+            label: tab.label(flow),
+            href: base.clone().with("tab", tab.name()),
+            is_current: tab == current,
+        })
+        .collect()
+}
+
+fn counts(flow: &Flow) -> String {
+    let parts = [(flow.records.len(), "record"), (flow.spans.len(), "span"), (flow.logs.len(), "log")];
+    parts.map(|(many, word)| wording::many(many as u64, word)).join(" · ")
+}
+
+/// What a reader must know of what is not shown.
+fn notices(flow: &Flow) -> Vec<String> {
+    let neighbours = flow.neighbours.iter().map(|neighbours| {
+        format!(
+            "{} of {} {} not followed: they share a batch with this flow, not a cause.",
+            wording::many(neighbours.others as u64, "other message"),
+            neighbours.shared,
+            if neighbours.others == 1 { "was" } else { "were" }
+        )
+    });
+    let cut = flow.cut.iter().map(|cut| format!("This flow is not whole: {cut}."));
+    let no_spans = (flow.spans.is_empty() && !flow.records.is_empty()).then(|| {
+        "No spans have arrived for this flow, so who read its records can't be said. That doesn't mean that nobody did.".to_owned()
+    });
+    cut.chain(neighbours).chain(no_spans).collect()
+}
+
+fn raw(state: &AppState, flow: &Flow, start: &Start) -> Option<(String, Href)> {
+    let href = match start {
+        Start::Trace(trace_id) => state.links.api_flow(*trace_id),
+        Start::Event(id) => state.links.api_event(id),
+        Start::Record { .. } => state.links.api_record(&flow.each_record().next()?.position),
+    };
+    Some((href.to_string(), href))
+}
+
+fn record_row(flow: &Flow, joined: &Joined) -> Option<RecordRow> {
+    let record = joined.held.entry.as_record()?;
+    Some(RecordRow {
+        sequence: joined.held.sequence,
+        at: wording::offset(record.time().nanos_since(flow.started_at)),
+        what: record.event.event_type.clone().unwrap_or_else(|| record.encoding.as_str().to_owned()),
+        role: record.role(),
+        place: record.position.to_string(),
+        key: record.key.as_ref().map_or_else(
+            || "no key".to_owned(),
+            |key| wording::cut(&wording::visible(&String::from_utf8_lossy(key)), 80),
+        ),
+        size: record.body.as_ref().map_or_else(|| "null".to_owned(), |body| wording::bytes(body.len() as u64)),
+        copies: joined.held.copies,
+        joined_by: joined.by.to_string(),
+    })
+}
+
+fn log_row(flow: &Flow, joined: &Joined) -> Option<LogRow> {
+    let log = joined.held.entry.as_log()?;
+    let tone = match log.severity {
+        17.. => "bad",
+        13..=16 => "warn",
+        _ => "",
+    };
+    Some(LogRow {
+        sequence: joined.held.sequence,
+        at: wording::offset(log.timestamp.nanos_since(flow.started_at)),
+        severity: log.severity_name().to_owned(),
+        tone,
+        service: log.service().to_owned(),
+        says: wording::cut(&wording::visible(&log.body.to_string()), 500),
+        joined_by: joined.by.to_string(),
+    })
+}
+
+impl DeliveryRow {
+    fn of(delivery: &flow::Delivery) -> DeliveryRow {
+        let took = match (delivery.started_at, delivery.ended_at) {
+            (Some(from), Some(to)) => wording::duration(to.nanos_since(from).max(0).unsigned_abs()),
+            _ => String::new(),
+        };
+        DeliveryRow {
+            consumer: delivery.consumer.clone(),
+            by: if delivery.is_group { "group" } else { "service" },
+            event: delivery.event_type.clone().unwrap_or_default(),
+            place: delivery.position.to_string(),
+            pill: delivery_pill(delivery.state, delivery.attempts),
+            attempts: delivery.attempts,
+            took,
+            error: delivery.error.clone().unwrap_or_default(),
+        }
+    }
+}
+
+fn delivery_pill(state: DeliveryState, attempts: u32) -> Pill {
+    let tries = |word: &str| match attempts {
+        0 | 1 => word.to_owned(),
+        many => format!("{word} after {many} attempts"),
+    };
+    match state {
+        DeliveryState::Waiting(Some(ahead)) => Pill::new("warn", &format!("waiting, {} ahead", wording::count(ahead))),
+        DeliveryState::Waiting(None) => Pill::new("warn", "waiting"),
+        DeliveryState::CommittedPast => Pill::new("", "committed past"),
+        DeliveryState::Processed if attempts > 1 => Pill::new("ok", &format!("processed on attempt {attempts}")),
+        DeliveryState::Processed => Pill::new("ok", "processed"),
+        DeliveryState::Failed => Pill::new("bad", &tries("failed")),
+        DeliveryState::Retrying => Pill::new("warn", "to be tried again"),
+        DeliveryState::DeadLettered => Pill::new("bad", &tries("dead")),
+        DeliveryState::Skipped => Pill::new("warn", "skipped"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
