@@ -3,7 +3,7 @@
 //! The shop knows nothing of the console: its records go over TCP to the embedded broker, its spans and logs over TCP to the OTLP port,
 //! and the collector finds them there like anybody else's.
 
-use std::io::{BufRead, ErrorKind};
+use std::io::{BufRead, ErrorKind, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 
 use ::demo::{EmbeddedBroker, Shop, ShopConfig};
@@ -176,6 +176,9 @@ fn lines_to_paste(grpc: SocketAddr, http: SocketAddr, moved: bool) -> String {
 /// What is typed, line by line. Ends when nobody can type any more, and the demo goes on.
 fn typed() -> mpsc::Receiver<String> {
     let (send, receive) = mpsc::channel(COMMANDS_WAITING);
+    if is_in_background() {
+        return receive;
+    }
     // A thread of its own that is left behind at the end: reading the terminal can't be interrupted.
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
@@ -186,6 +189,15 @@ fn typed() -> mpsc::Receiver<String> {
         }
     });
     receive
+}
+
+/// Whether a shell runs us in the background (`sillage demo &`): the terminal would stop us for reading it.
+/// Linux tells our process group and the terminal's in `/proc/self/stat`, after the name in parentheses (proc_pid_stat(5)).
+fn is_in_background() -> bool {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let (Some(group), Some(foreground)) = (fields.get(2), fields.get(5)) else { return false };
+    std::io::stdin().is_terminal() && group != foreground
 }
 
 async fn obey(command: &str, shop: &Shop) {

@@ -1,4 +1,4 @@
-//! What README and `sillage.toml` say of the settings, checked against the settings themselves.
+//! What README, `sillage.toml` and docker-compose.yml say of the settings, checked against the settings themselves.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -81,5 +81,48 @@ fn the_example_file_is_right_and_names_every_setting() {
         let (_, key) = setting.split_once('.').unwrap();
         let is_named = settings.iter().any(|line| line.starts_with(&format!("{key} = ")));
         assert!(is_named, "{setting} is missing in sillage.toml");
+    }
+}
+/// The `SILLAGE_*` variables of a compose file, by the service that sets them: `NAME: value` or `- NAME=value`, with `${X:-default}` as its default.
+fn compose_variables(text: &str) -> Vec<(String, String)> {
+    text.lines()
+        .filter_map(|line| {
+            let line = line.trim().trim_start_matches("- ").trim_matches('"');
+            let line = line.strip_prefix("SILLAGE_")?;
+            let (name, value) = line.split_once([':', '='])?;
+            let value = value.trim().trim_matches(['"', '\'']);
+            let value = value
+                .strip_prefix("${")
+                .and_then(|rest| Some(rest.split_once(":-")?.1.trim_end_matches('}')))
+                .unwrap_or(value);
+            Some((format!("SILLAGE_{name}"), value.to_owned()))
+        })
+        .collect()
+}
+
+/// The text of the configuration file that a compose file carries: the block under `content: |`, without its indentation.
+fn compose_file(text: &str) -> String {
+    let mut lines = text.lines().skip_while(|line| line.trim() != "content: |").skip(1).peekable();
+    let indent = lines.peek().map_or(0, |line| line.len() - line.trim_start().len());
+    let is_inside = |line: &&str| line.trim().is_empty() || line.len() - line.trim_start().len() >= indent;
+    lines.take_while(is_inside).map(|line| line.get(indent..).unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_settings_in_the_compose_file_are_known_and_good() {
+    let compose = repository("docker-compose.yml").expect("docker-compose.yml is in the repository");
+    let variables = compose_variables(&compose);
+    for (name, _) in &variables {
+        assert!(name.contains("__"), "{name} is no setting");
+    }
+    let file = compose_file(&compose);
+    assert!(file.contains("[web]") && !file.contains("volumes:"), "this is not the file: {file}");
+    let config = parsed(&file, &variables).unwrap_or_else(|report| panic!("{report}"));
+    assert!(!config.web.listen.ip().is_loopback(), "a container's loopback is reached by nobody");
+    assert!(!config.otlp.grpc.ip().is_loopback() && !config.otlp.http.ip().is_loopback());
+    assert!(!config.sources.is_empty(), "it watches the Kafka beside it");
+    for address in [config.web.listen, config.otlp.grpc, config.otlp.http] {
+        let published = format!("127.0.0.1:{0}:{0}", address.port());
+        assert!(compose.contains(&published), "{published} is not published, or not on loopback only");
     }
 }
