@@ -1,5 +1,10 @@
 //! Receives what OpenTelemetry's SDKs and collectors send: spans and logs, over gRPC and HTTP.
 
+mod batch; // what one request brings, as the store keeps it
+mod json; // OTLP in JSON
+mod protobuf; // OTLP in protobuf
+mod wire; // protobuf's wire format
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -33,3 +38,7 @@ impl Default for Config {
 
 /// Says whether a bearer token may send; `None` where the request has none.
 pub type Allow = Arc<dyn Fn(Option<&str>) -> bool + Send + Sync>;
+
+/// The largest request that is taken, in bytes after decompression: what the specification recommends
+/// (open-telemetry/opentelemetry-proto : docs/specification.md). Larger ones are refused for good; exporters then send smaller batches.
+pub const REQUEST_BYTES_MAX: usize = 64 << 20;
