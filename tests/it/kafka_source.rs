@@ -204,3 +204,44 @@ fn a_topic_that_appears_later_is_read_from_its_first_record() {
     let entries = sillage.search_when(&format!("topic:{topic}"), 5, PATIENCE);
     assert_eq!(entries.len(), 5);
 }
+
+#[test]
+fn what_a_transaction_took_back_is_not_shown_and_what_it_committed_is() {
+    let kafka = kafka::shared();
+    let topic = kafka.topic("transacted", 1);
+    let home = Home::new(&kafka::source(kafka, &[&topic]));
+    let sillage = home.serve();
+    let text = |body: &str| Draft { value: Some(body.as_bytes().to_vec()), ..Draft::default() };
+    kafka.transact(&topic, &[text("taken back"), text("taken back")], false);
+    kafka.transact(&topic, &[text("committed"), text("committed")], true);
+    kafka.send(&topic, &[text("plain")]);
+    let entries = sillage.search_when(&format!("topic:{topic}"), 3, PATIENCE);
+    // Markers take offsets of their own: two records and a marker, twice, then the plain one.
+    let expected = [((0, 3), "committed"), ((0, 4), "committed"), ((0, 6), "plain")];
+    let mut found = bodies(&entries);
+    found.sort();
+    assert_eq!(found, expected.map(|(place, body)| (place, body.to_owned())));
+}
+
+#[test]
+fn records_that_expired_before_they_were_read_are_told_as_a_gap_and_reading_goes_on() {
+    let kafka = kafka::shared();
+    let topic = kafka.topic("expired", 1);
+    let home = Home::new(&kafka::source(kafka, &[&topic]));
+    let numbered = |from: usize, to: usize| -> Vec<Draft> {
+        (from..to).map(|number| Draft { value: Some(number.to_string().into_bytes()), ..Draft::default() }).collect()
+    };
+    let sillage = home.serve();
+    kafka.send(&topic, &numbered(0, 10));
+    sillage.search_when(&format!("topic:{topic}"), 10, PATIENCE);
+    sillage.stop();
+    kafka.send(&topic, &numbered(10, 30));
+    kafka.expire(&topic, 0, 20);
+    let sillage = home.serve();
+    let entries = sillage.search_when(&format!("topic:{topic}"), 20, PATIENCE);
+    let mut found: Vec<i64> = bodies(&entries).into_iter().map(|((_, offset), _)| offset).collect();
+    found.sort_unstable();
+    assert_eq!(found, (0..10).chain(20..30).collect::<Vec<i64>>());
+    let said = sillage.log();
+    assert!(said.contains(&topic) && said.contains("10"), "the ten that are gone for good are named: {said}");
+}

@@ -7,11 +7,11 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::home::free_port;
 use super::parts;
@@ -109,6 +109,32 @@ impl Kafka {
     /// The consumer groups that the broker knows, as Kafka's own admin protocol tells them.
     pub fn groups(&self) -> Vec<String> {
         parts::wire(&["groups", &self.address]).lines().map(str::to_owned).collect()
+    }
+
+    /// Sends all in one transaction and commits it, or aborts it.
+    pub fn transact(&self, topic: &str, drafts: &[Draft], commits: bool) {
+        let producer: FutureProducer = self.client().set("transactional.id", unique("transaction")).create().unwrap();
+        let patience = Duration::from_secs(30);
+        producer.init_transactions(patience).unwrap();
+        producer.begin_transaction().unwrap();
+        block_on(async {
+            for draft in drafts {
+                producer.send(draft.record(topic), patience).await.map_err(|(error, _)| error).unwrap();
+            }
+        });
+        if commits {
+            producer.commit_transaction(patience).unwrap();
+        } else {
+            producer.abort_transaction(patience).unwrap();
+        }
+    }
+
+    /// Deletes all records of a partition below an offset, as retention does.
+    pub fn expire(&self, topic: &str, partition: i32, below: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(topic, partition, Offset::Offset(below)).unwrap();
+        block_on(admin.delete_records(&offsets, &AdminOptions::new())).unwrap();
     }
 
     /// Sends all and returns when the broker has acknowledged every one: (partition, offset) in the order given.
