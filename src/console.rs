@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use collector::source;
+use collector::{otlp, source};
 use store::{Board, Store};
 use subtle::ConstantTimeEq;
 use tokio::runtime::{Builder, Runtime};
@@ -35,7 +35,7 @@ pub struct Collecting {
     pub otlp_http: SocketAddr,
     store: Arc<dyn Store>,
     board: Arc<Board>,
-    otlp: otlp::Running,
+    otlp: otlp::Otlp,
     sources: source::Running,
     stop_otlp: CancellationToken,
     stop_sources: CancellationToken,
@@ -61,11 +61,21 @@ impl Collecting {
     ) -> anyhow::Result<Collecting> {
         let allow = allow(access, &otlp)?;
         let folder = store.path.display().to_string();
+        let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
         let store: Arc<dyn Store> = Arc::new(store::memory::Memory::new());
         tracing::warn!("nothing is kept in {folder} yet: everything is in memory, and gone with the process");
         let board = Arc::new(Board::default());
         let [stop_otlp, stop_sources] = [(); 2].map(|()| CancellationToken::new());
-        let otlp = otlp::start(otlp, allow, store.clone(), board.clone(), stop_otlp.clone()).await?;
+        let otlp = otlp::start(otlp::Setup {
+            config: otlp,
+            store: store.clone(),
+            board: board.clone(),
+            allow: Some(allow),
+            memory_limit_bytes,
+            limits: serve::Limits::default(),
+            shutdown: stop_otlp.clone(),
+        })
+        .await?;
         let sources = source::start(sources, store.clone(), board.clone(), stop_sources.clone())?;
         Ok(Collecting {
             otlp_grpc: otlp.grpc,
@@ -165,33 +175,4 @@ fn allow(access: &[web::Access], otlp: &otlp::Config) -> anyhow::Result<otlp::Al
         // Every secret is compared, and each in constant time, so that the time tells nothing.
         secrets.iter().fold(false, |found, secret| found | bool::from(secret.as_bytes().ct_eq(token.as_bytes())))
     }))
-}
-
-/// The receiver's place until it is built.
-mod otlp {
-    use std::net::SocketAddr;
-    use std::sync::Arc;
-
-    pub use collector::otlp::{Allow, Config};
-    use store::{Board, Store};
-    use tokio_util::sync::CancellationToken;
-
-    pub struct Running {
-        pub grpc: SocketAddr,
-        pub http: SocketAddr,
-    }
-
-    impl Running {
-        pub async fn stopped(self) {}
-    }
-
-    pub async fn start(
-        config: Config,
-        _: Allow,
-        _: Arc<dyn Store>,
-        _: Arc<Board>,
-        _: CancellationToken,
-    ) -> anyhow::Result<Running> {
-        Ok(Running { grpc: config.grpc, http: config.http })
-    }
 }
