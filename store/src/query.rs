@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 
 pub use fields::BODY_PARSED_BYTES_MAX;
 pub use goto::{Goto, goto};
-pub use parse::QueryError;
+pub use parse::{QueryError, duration};
 pub use text::{TEXT_BYTES_MAX, text};
 pub use words::{WORD_BYTES_MAX, Words, words};
 

@@ -1,16 +1,53 @@
 //! The JSON API under `/api/v1`, and the probes at the root.
+//!
+//! camelCase; times as RFC 3339 with nanoseconds, durations in `…Ms`; errors as problem details (RFC 9457); lists with `next`,
+//! an opaque cursor or null. Fields may be added; none changes or goes without a new version.
+
+mod answer; // JSON made beside the runtime, and how much of it
+mod ask; // what an address asks: parameters and names
+pub mod cursor; // where the next page begins
+mod decide; // what is asked of a whole flow
+mod flow; // flow, event, record
+mod live; // what goes through right now
+mod metrics; // for Prometheus and its like
+mod probe; // is it alive, is it ready
+mod problem; // what went wrong
+mod raw; // a record's body, byte for byte
+mod search; // entries that a query finds
+mod status; // is Sillage itself well
+mod topics; // who writes and reads what
+mod view; // what the API shows of the store's types
 
 use axum::Router;
 use axum::routing::get;
 
 use crate::state::AppState;
 
+pub use self::decide::decide;
+
 /// What is answered under `/api/v1`.
 pub fn routes() -> Router<AppState> {
     Router::new()
+        .route("/flow/{trace}", get(flow::by_trace))
+        .route("/event/{event}", get(flow::by_event))
+        .route("/record/{source}/{channel}/{place}", get(flow::by_record))
+        .route("/record/{source}/{channel}/{place}/raw", get(raw::show))
+        .route("/search", get(search::show))
+        .route("/topics", get(topics::list))
+        .route("/topics/{source}/{topic}", get(topics::show))
+        .route("/live", live::route())
+        .route("/status", get(status::show))
+        .fallback(problem::nowhere)
+        .method_not_allowed_fallback(problem::only_get)
 }
 
 /// What those ask who run us: `/healthz`, `/readyz`, `/metrics`.
 pub fn probes() -> Router<AppState> {
-    Router::new().route("/healthz", get(async || "ok\n"))
+    Router::new()
+        .route("/healthz", get(probe::alive))
+        .route("/readyz", get(probe::ready))
+        .route("/metrics", get(metrics::show))
 }
+
+#[cfg(test)]
+mod tests;

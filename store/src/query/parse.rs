@@ -17,6 +17,8 @@ use std::fmt;
 use super::fields::NAMED;
 use super::{Field, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, Query, suggest, words};
 
+pub use value::duration;
+
 /// Why a query can't be read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueryError {

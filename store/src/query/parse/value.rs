@@ -1,5 +1,7 @@
 //! What stands after a field's colon: the value that it is tested for.
 
+use std::time::Duration;
+
 use super::super::print::UNITS;
 use super::super::{Field, Query, Test, suggest};
 use super::{Parser, QueryError, ends_word, error, stem};
@@ -144,6 +146,12 @@ fn test(at: usize, field: &Field, value: &str) -> Result<Test, QueryError> {
         },
         _ => Ok(Test::Is(field.fold(text).into_owned())),
     }
+}
+
+/// A length of time as queries have it, such as `500ms` or `15m`; `None` for anything else, and for a negative one.
+pub fn duration(text: &str) -> Option<Duration> {
+    let nanos = number(0, &Field::Age, text).ok()?;
+    (nanos >= 0.0 && nanos < u64::MAX as f64).then(|| Duration::from_nanos(nanos as u64))
 }
 
 fn needs_number(field: &Field) -> bool {

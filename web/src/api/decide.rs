@@ -1,0 +1,66 @@
+//! What is asked of a whole flow, `flow:(…)`: the store finds the entries that may be meant, and here their flows decide.
+
+use std::collections::HashMap;
+
+use store::engine::{Found, Held};
+use store::flow::{Flow, Start, assemble};
+use store::{Entry, Query, Store, StoreError, Timestamp, TraceId};
+
+/// How many flows one answer looks into: each takes a walk of some milliseconds. What lies behind is left to the next page.
+pub const FLOWS_DECIDED_MAX: usize = 64;
+
+/// Keeps of what was found that which a query holds for in its whole flow. Where the query asks nothing of the flow, that is all of it.
+///
+/// When the budget of [`FLOWS_DECIDED_MAX`] runs out, the answer ends early, says so, and its `next` goes on from there.
+pub async fn decide(store: &dyn Store, query: &Query, found: Found, now: Timestamp) -> Result<Found, StoreError> {
+    if !query.asks_of_flow() {
+        return Ok(found);
+    }
+    let mut flows: Vec<Flow> = Vec::new();
+    let mut by_trace: HashMap<TraceId, usize> = HashMap::new();
+    let mut decided = Found { entries: Vec::new(), ..found };
+    let mut last: Option<Held> = None;
+    for held in found.entries {
+        let known = held.entry.trace_id().and_then(|trace_id| by_trace.get(&trace_id).copied());
+        let flow = match known {
+            Some(number) => Some(&flows[number]),
+            None if flows.len() == FLOWS_DECIDED_MAX => {
+                decided.next =
+                    last.map(|held| store::engine::Cursor { time: held.entry.time(), identity: held.entry.identity() });
+                decided.cut = Some(format!("only {FLOWS_DECIDED_MAX} flows were looked into; the next page goes on"));
+                return Ok(decided);
+            }
+            None => match assemble(store, start(&held.entry), now).await? {
+                Some(flow) => {
+                    by_trace.extend(flow.trace_ids.iter().map(|trace_id| (*trace_id, flows.len())));
+                    flows.push(flow);
+                    flows.last()
+                }
+                None => None,
+            },
+        };
+        let others: Vec<&Entry> = match flow {
+            Some(flow) => flow.entries().map(|joined| &*joined.held.entry).collect(),
+            None => vec![&*held.entry],
+        };
+        if query.matches_in(&held.entry, &others, now) {
+            decided.entries.push(held.clone());
+        }
+        last = Some(held);
+    }
+    Ok(decided)
+}
+
+/// What an entry's flow is best asked by.
+fn start(entry: &Entry) -> Start {
+    match (entry.trace_id(), entry) {
+        (Some(trace_id), _) => Start::Trace(trace_id),
+        (None, Entry::Record(record)) => Start::Record {
+            source: record.position.source.clone(),
+            channel: record.position.channel.clone(),
+            place: record.position.place.clone(),
+        },
+        (None, Entry::Log(log)) => Start::Event(log.event_id.clone().unwrap_or_default()),
+        (None, Entry::Span(span)) => Start::Trace(span.trace_id),
+    }
+}

@@ -1,0 +1,76 @@
+//! Entries that a query finds, newest first.
+
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use store::engine::{Cursor, PageRequest};
+use store::{Query, Timestamp};
+
+use super::answer::{self, ENTRIES_MAX};
+use super::ask::{Params, instant, limit};
+use super::problem::Problem;
+use super::view::{EntryView, millis};
+use super::{cursor, decide};
+use crate::state::AppState;
+
+/// How many entries a page holds when nothing is said.
+const ENTRIES_USUAL: usize = 100;
+
+/// What is searched for.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct SearchParams {
+    q: String,
+    from: Option<String>,
+    to: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SearchView<'a> {
+    entries: Vec<EntryView<'a>>,
+    next: Option<String>,
+    took_ms: f64,
+    cut: Option<&'a str>,
+}
+
+/// `search?q=&from=&to=&limit=&cursor=`: `from` and `to` bound the entries' own time.
+pub async fn show(State(state): State<AppState>, Params(params): Params<SearchParams>) -> Result<Response, Problem> {
+    let started = Instant::now();
+    let now = Timestamp::now();
+    let bound = |name, text: &Option<String>| match text.as_deref() {
+        None | Some("") => Ok(None),
+        Some(text) => instant(name, text, now).map(Some),
+    };
+    let (from, to) = (bound("from", &params.from)?, bound("to", &params.to)?);
+    let mut query = Query::parse(&params.q)?;
+    if from.is_some() || to.is_some() {
+        query = query.and(Query::Time { from, to });
+    }
+    let after = match params.cursor.as_deref() {
+        None | Some("") => None,
+        Some(text) => Some(cursor::decode(text).ok_or_else(|| Problem::unreadable("`cursor` is not one of ours"))?),
+    };
+    let page = PageRequest { limit: limit(params.limit, ENTRIES_USUAL, ENTRIES_MAX), after };
+    let found = state.store.search(&query, page).await?;
+    let mut found = decide::decide(&*state.store, &query, found, now).await?;
+    answer::json(move || {
+        let n_shown = answer::fitting(found.entries.iter().map(|held| &*held.entry));
+        if n_shown < found.entries.len() {
+            found.entries.truncate(n_shown);
+            let last = &found.entries[n_shown - 1].entry;
+            found.next = Some(Cursor { time: last.time(), identity: last.identity() });
+        }
+        serde_json::to_vec(&SearchView {
+            entries: found.entries.iter().map(|held| EntryView::new(held, None, &state.links)).collect(),
+            next: found.next.as_ref().map(cursor::encode),
+            took_ms: millis(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)),
+            cut: found.cut.as_deref(),
+        })
+    })
+    .await
+}

@@ -1,0 +1,103 @@
+//! Is Sillage itself well: sources, store, what was refused.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use store::board::SourceStatus;
+use store::engine::Stats;
+
+use super::problem::Problem;
+use super::view::{Time, millis};
+use crate::page::VERSION;
+use crate::state::AppState;
+
+/// How Sillage fares.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusView {
+    version: &'static str,
+    uptime_s: u64,
+    sources: Vec<SourceView>,
+    store: StoreView,
+    refused: BTreeMap<String, u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SourceView {
+    name: String,
+    r#type: String,
+    address: String,
+    state: &'static str,
+    error: Option<String>,
+    since: Time,
+    behind_ms: Option<u64>,
+    received: u64,
+    channels: usize,
+    unseen: Vec<String>,
+}
+
+impl From<SourceStatus> for SourceView {
+    fn from(status: SourceStatus) -> SourceView {
+        SourceView {
+            name: status.name.as_str().to_owned(),
+            r#type: status.kind,
+            address: status.address,
+            state: status.state.as_str(),
+            error: status.error,
+            since: Time(status.since),
+            behind_ms: status.behind_ms,
+            received: status.received,
+            channels: status.channels.len(),
+            unseen: status.unseen,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StoreView {
+    entries: u64,
+    records: u64,
+    spans: u64,
+    logs: u64,
+    bytes: u64,
+    segments: u64,
+    damaged: u64,
+    oldest: Option<Time>,
+    free_bytes: Option<u64>,
+    last_fsync_ms: Option<f64>,
+    refusing: Option<String>,
+}
+
+impl From<Stats> for StoreView {
+    fn from(stats: Stats) -> StoreView {
+        StoreView {
+            entries: stats.entries,
+            records: stats.records,
+            spans: stats.spans,
+            logs: stats.logs,
+            bytes: stats.bytes,
+            segments: stats.segments,
+            damaged: stats.damaged,
+            oldest: stats.oldest.map(Time),
+            free_bytes: stats.free_bytes,
+            last_fsync_ms: stats.last_fsync.map(|took| millis(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX))),
+            refusing: stats.refusing,
+        }
+    }
+}
+
+/// `status`.
+pub async fn show(State(state): State<AppState>) -> Result<Json<StatusView>, Problem> {
+    let stats = state.store.stats().await?;
+    Ok(Json(StatusView {
+        version: VERSION,
+        uptime_s: state.started.elapsed().as_secs(),
+        sources: state.board.sources().into_iter().map(SourceView::from).collect(),
+        store: StoreView::from(stats),
+        refused: state.board.refused(),
+    }))
+}
