@@ -4,9 +4,13 @@
 
 pub mod flow; // what happened to this order, event, trace?
 pub mod help; // what the keys do, and how to ask
+pub mod live; // what is going through right now?
 pub mod login; // the login form
 pub mod overview; // is anything wrong right now, and where do I click?
+pub mod status; // is Sillage itself well?
 pub mod theme; // light or dark
+pub mod topic; // what is in one topic?
+pub mod topics; // what is in the topics, who writes them, who reads them?
 
 use std::convert::Infallible;
 

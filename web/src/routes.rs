@@ -10,7 +10,7 @@ use tower::ServiceBuilder;
 use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 
-use crate::page::{flow, help, login, overview, theme};
+use crate::page::{flow, help, live, login, overview, status, theme, topic, topics};
 use crate::state::AppState;
 use crate::{api, asset, guard, page};
 
@@ -22,6 +22,10 @@ pub fn app(state: AppState) -> Router {
         .route("/trace/{trace_id}", get(flow::by_trace))
         .route("/event/{event_id}", get(flow::by_event))
         .route("/record/{source}/{channel}/{place}", get(flow::by_record))
+        .route("/live", get(live::show))
+        .route("/topics", get(topics::show))
+        .route("/topic/{source}/{topic}", get(topic::show))
+        .route("/status", get(status::show))
         .route("/help", get(help::show))
         .route("/login", get(login::show).post(login::log_in))
         .route("/logout", post(login::log_out))

@@ -1,0 +1,144 @@
+//! Is Sillage itself well: sources, store, disk, refusals?
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use store::Timestamp;
+use store::board::{SourceState, SourceStatus};
+use store::engine::Stats;
+
+use crate::page::{Frame, Problem, render};
+use crate::state::AppState;
+use crate::wording;
+
+#[derive(Template)]
+#[template(path = "page/status.html")]
+struct Status {
+    frame: Frame,
+    version: &'static str,
+    uptime: String,
+    sources: Vec<SourceRow>,
+    store: Vec<(&'static str, String)>,
+    refusing: Option<String>,
+    refused: Vec<(String, String)>,
+}
+
+/// One source, as it is shown.
+struct SourceRow {
+    name: String,
+    kind: String,
+    address: String,
+    state: &'static str,
+    tone: &'static str,
+    since: String,
+    error: Option<String>,
+    behind: String,
+    received: String,
+    channels: usize,
+    unseen: Vec<String>,
+}
+
+/// `GET /status`.
+pub async fn show(State(state): State<AppState>, frame: Frame) -> Result<Response, Problem> {
+    let now = Timestamp::now();
+    let stats = state.store.stats().await?;
+    Ok(render(&Status {
+        frame,
+        version: crate::page::VERSION,
+        uptime: wording::duration(u64::try_from(state.started.elapsed().as_nanos()).unwrap_or(u64::MAX)),
+        sources: state.board.sources().into_iter().map(|status| source_row(status, now)).collect(),
+        refusing: stats.refusing.clone(),
+        store: facts(&stats, now),
+        refused: state.board.refused().into_iter().map(|(reason, many)| (reason, wording::count(many))).collect(),
+    }))
+}
+
+fn source_row(status: SourceStatus, now: Timestamp) -> SourceRow {
+    let (state, tone) = match status.state {
+        SourceState::Up => ("up", "ok"),
+        SourceState::Starting => ("starting", ""),
+        SourceState::Down => ("down", "bad"),
+        SourceState::Absent => ("not there", ""),
+    };
+    SourceRow {
+        name: status.name.to_string(),
+        kind: status.kind,
+        address: status.address,
+        state,
+        tone,
+        since: wording::clock_short(status.since, now),
+        error: status.error,
+        behind: match status.behind_ms {
+            Some(behind_ms) => wording::duration(behind_ms.saturating_mul(1_000_000)),
+            None => "–".to_owned(),
+        },
+        received: wording::count(status.received),
+        channels: status.channels.len(),
+        unseen: status.unseen,
+    }
+}
+
+fn facts(stats: &Stats, now: Timestamp) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("Entries", wording::count(stats.entries)),
+        ("Records", wording::count(stats.records)),
+        ("Spans", wording::count(stats.spans)),
+        ("Logs", wording::count(stats.logs)),
+        ("On disk", wording::bytes(stats.bytes)),
+        ("Segments", wording::count(stats.segments)),
+    ];
+    if stats.damaged > 0 {
+        facts.push(("Set aside as damaged", wording::many(stats.damaged, "segment")));
+    }
+    if let Some(oldest) = stats.oldest {
+        facts.push(("Oldest entry", wording::clock_short(oldest, now)));
+    }
+    if let Some(fsync) = stats.last_fsync {
+        facts.push(("Last fsync took", wording::duration(u64::try_from(fsync.as_nanos()).unwrap_or(u64::MAX))));
+    }
+    if let Some(free) = stats.free_bytes {
+        facts.push(("Free on the disk", wording::bytes(free)));
+    }
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use store::Board;
+
+    use super::*;
+    use crate::given::{Console, empty};
+
+    fn source(state: SourceState) -> SourceStatus {
+        SourceStatus {
+            name: "main".into(),
+            kind: "kafka".to_owned(),
+            address: "broker:9092".to_owned(),
+            state,
+            error: (state == SourceState::Down).then(|| "nobody listens: is <Kafka> running?".to_owned()),
+            since: Timestamp::now(),
+            behind_ms: Some(1_500),
+            received: 48_213,
+            channels: Vec::new(),
+            unseen: vec!["groups can't be listed".to_owned()],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_that_is_down_says_why_and_what_to_do() {
+        let board = Arc::new(Board::default());
+        board.post(source(SourceState::Down));
+        board.count_refused("spans with invalid ids", 3);
+        let page = Console::beside(empty(), board).page("/status").await;
+        page.shows("main kafka broker:9092").shows("down").shows("nobody listens: is <Kafka> running?");
+        page.shows("1.5 s").shows("48,213").shows("groups can't be listed").shows("spans with invalid ids 3");
+        assert!(!page.body.contains("<Kafka>"));
+    }
+
+    #[tokio::test]
+    async fn without_sources_it_says_so() {
+        Console::over(empty()).page("/status").await.shows("No source reports").shows("Nothing was refused");
+    }
+}
