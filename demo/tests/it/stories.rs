@@ -33,7 +33,7 @@ async fn every_story_happens_within_seconds_and_can_be_followed() {
     assert_eq!(shop.running().await, SERVICES);
 
     let brokers = broker.bootstrap();
-    let (watcher, receiver) = tokio::task::spawn_blocking(move || {
+    let (mut watcher, receiver, twice) = tokio::task::spawn_blocking(move || {
         let mut watcher = Watcher::new(&brokers);
         let order = eventually("an order that goes well", PATIENCE, || fulfilled(watcher.look()));
         eventually("a payment that succeeds at the second attempt", PATIENCE, || paid_at(2, watcher.look()));
@@ -51,8 +51,7 @@ async fn every_story_happens_within_seconds_and_can_be_followed() {
         eventually("links from shipping", PATIENCE, || linked(&receiver.spans(), &trace_id));
         eventually("the read model's position", PATIENCE, || unlinked(&receiver.spans(), &order, &trace_id));
         eventually("the second delivery counts in the read model", PATIENCE, || {
-            let twice: Vec<&Seen> = twice.iter().collect();
-            let processed = |seen: &&&Seen| !at(&receiver.spans(), "read-model", seen).is_empty();
+            let processed = |seen: &&Seen| !at(&receiver.spans(), "read-model", seen).is_empty();
             (twice.iter().filter(processed).count() == 2).then_some(())
         });
         let first = eventually("analytics is behind", PATIENCE, || {
@@ -65,7 +64,7 @@ async fn every_story_happens_within_seconds_and_can_be_followed() {
         eventually("while billing keeps up", PATIENCE, || {
             (lag(&brokers, "billing", "order.placed") <= 2).then_some(())
         });
-        (watcher, receiver)
+        (watcher, receiver, twice)
     })
     .await
     .unwrap();
@@ -75,8 +74,14 @@ async fn every_story_happens_within_seconds_and_can_be_followed() {
     assert!(stopping.elapsed() < Duration::from_secs(10), "stopping took {:?}", stopping.elapsed());
     assert!(shop.running().await.is_empty());
     the_old_names_are_the_inventory_s(&receiver.spans());
-    logs_name_their_events(&watcher.seen, &receiver);
-    tokio::task::spawn_blocking(move || drop((watcher, broker))).await.unwrap();
+    tokio::task::spawn_blocking(move || {
+        watcher.look();
+        had_one_effect(&watcher.seen, &twice[0].key);
+        logs_name_their_events(&watcher.seen, &receiver);
+        drop((watcher, broker));
+    })
+    .await
+    .unwrap();
 }
 
 fn on<'a>(seen: &'a [Seen], topic: &'a str) -> impl Iterator<Item = &'a Seen> {
@@ -150,10 +155,13 @@ fn sent_twice(seen: &[Seen]) -> Option<Vec<Seen>> {
     assert_ne!(first.offset, second.offset);
     assert_eq!(first.payload, second.payload);
     on(seen, "parcel.planned").find(|planned| planned.key == first.key)?;
-    for topic in ["stock.reserved", "payment.authorized", "parcel.planned"] {
-        assert_eq!(on(seen, topic).filter(|record| record.key == first.key).count(), 1, "{topic}");
-    }
     Some(vec![first.clone(), second.clone()])
+}
+
+fn had_one_effect(seen: &[Seen], key: &str) {
+    for topic in ["stock.reserved", "payment.authorized", "parcel.planned"] {
+        assert_eq!(on(seen, topic).filter(|record| record.key == key).count(), 1, "{topic}");
+    }
 }
 
 fn poison(seen: &[Seen]) -> Option<Seen> {
@@ -273,7 +281,7 @@ fn logs_name_their_events(seen: &[Seen], receiver: &Receiver) {
     for log in receiver.logs() {
         assert_eq!(log.trace_id.len(), 16, "{}", log.body);
         if let Some(Value::StringValue(event_id)) = log.attributes.get("event.id") {
-            // The watcher stopped reading a moment before the shop closed.
+            // The last ones may have come after the watcher's last look.
             n_named += usize::from(event_ids.contains(event_id.as_str()));
         }
     }
