@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use store::engine::{Counts, Facet, Forgotten, Found, PageRequest, Sequence, Stats};
 use store::knot::Tie;
 use store::{Board, Store, StoreError};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::config::{Access, Config, PublicUrl, Role};
@@ -53,7 +54,7 @@ impl Console {
     }
 
     fn with(config: &Config, access: &[Access], store: Arc<dyn Store>, board: Arc<Board>) -> Console {
-        let state = state(config, access, store, board).unwrap();
+        let state = state(config, access, store, board, CancellationToken::new()).unwrap();
         Console { app: routes::app(state), headers: Vec::new() }
     }
 

@@ -98,6 +98,11 @@ impl Links {
         self.to("/live")
     }
 
+    /// The stream of rows behind the live page.
+    pub fn live_rows(&self) -> Href {
+        self.to("/live/rows")
+    }
+
     /// All topics.
     pub fn topics(&self) -> Href {
         self.to("/topics")

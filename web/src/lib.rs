@@ -12,7 +12,6 @@ mod config; // `[web]` and `[[access]]`
 mod door; // who may come in
 mod guard; // what every request passes first
 mod href; // typed links
-mod listen; // the accept loop
 mod routes; // all addresses on one screen
 mod state; // what every handler can reach
 
@@ -105,7 +104,7 @@ pub async fn start(
     shutdown: CancellationToken,
 ) -> Result<Web, WebError> {
     config.check(&access)?;
-    let state = state(&config, &access, store, board)?;
+    let state = state(&config, &access, store, board, shutdown.clone())?;
     let listener =
         TcpListener::bind(config.listen).await.map_err(|source| WebError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(|source| WebError::Listen { address: config.listen, source })?;
@@ -114,11 +113,17 @@ pub async fn start(
         None if address.ip().is_unspecified() => format!("http://localhost:{}/", address.port()),
         None => format!("http://{address}/"),
     };
-    let task = tokio::spawn(listen::serve(listener, routes::app(state), shutdown));
+    let task = tokio::spawn(serve::serve(listener, serve::Limits::default(), routes::app(state), shutdown));
     Ok(Web { address, url, task })
 }
 
-fn state(config: &Config, access: &[Access], store: Arc<dyn Store>, board: Arc<Board>) -> Result<AppState, WebError> {
+fn state(
+    config: &Config,
+    access: &[Access],
+    store: Arc<dyn Store>,
+    board: Arc<Board>,
+    stopping: CancellationToken,
+) -> Result<AppState, WebError> {
     let prefix = config.public_url.as_ref().map_or("", |url| url.path.as_str());
     Ok(AppState {
         store,
@@ -126,5 +131,6 @@ fn state(config: &Config, access: &[Access], store: Arc<dyn Store>, board: Arc<B
         links: Links::below(prefix),
         door: Arc::new(door(config, access)?),
         started: Instant::now(),
+        stopping,
     })
 }

@@ -2,15 +2,29 @@
 //!
 //! A page is a file: its `Params` (from the address), its template struct, its handler, its tests.
 
-pub mod flow; // what happened to this order, event, trace?
-pub mod help; // what the keys do, and how to ask
-pub mod live; // what is going through right now?
-pub mod login; // the login form
 pub mod overview; // is anything wrong right now, and where do I click?
-pub mod status; // is Sillage itself well?
-pub mod theme; // light or dark
+
+pub mod flows; // the flows that a query finds
+
+pub mod search; // straight to what a word names
+
+pub mod flow; // what happened to this order, event, trace?
+
+pub mod live; // what is going through right now?
+
+pub mod entries; // one entry as a row
+
+pub mod topics; // what is in the topics, who writes them, who reads them, how fast?
+
 pub mod topic; // what is in one topic?
-pub mod topics; // what is in the topics, who writes them, who reads them?
+
+pub mod status; // is Sillage itself well?
+
+pub mod help; // what the keys do, and how to ask
+
+pub mod login; // the login form
+
+pub mod theme; // light or dark
 
 use std::convert::Infallible;
 

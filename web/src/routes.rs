@@ -10,7 +10,7 @@ use tower::ServiceBuilder;
 use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 
-use crate::page::{flow, help, live, login, overview, status, theme, topic, topics};
+use crate::page::{flow, flows, help, live, login, overview, search, status, theme, topic, topics};
 use crate::state::AppState;
 use crate::{api, asset, guard, page};
 
@@ -18,11 +18,14 @@ use crate::{api, asset, guard, page};
 pub fn app(state: AppState) -> Router {
     let routes = Router::new()
         .route("/", get(overview::show))
+        .route("/flows", get(flows::show))
+        .route("/search", get(search::go))
         .route("/flow/{trace_id}", get(flow::by_trace))
         .route("/trace/{trace_id}", get(flow::by_trace))
         .route("/event/{event_id}", get(flow::by_event))
         .route("/record/{source}/{channel}/{place}", get(flow::by_record))
         .route("/live", get(live::show))
+        .route("/live/rows", get(live::rows::stream))
         .route("/topics", get(topics::show))
         .route("/topic/{source}/{topic}", get(topic::show))
         .route("/status", get(status::show))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use store::{Board, Store};
+use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
 use crate::href::Links;
@@ -21,4 +22,6 @@ pub struct AppState {
     pub door: Arc<Door>,
     /// When the console started.
     pub started: Instant,
+    /// Cancelled once the console is to stop: streams end themselves.
+    pub stopping: CancellationToken,
 }

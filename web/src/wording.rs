@@ -97,6 +97,17 @@ pub fn rate(many: u64, seconds: f64) -> String {
     }
 }
 
+/// Some names, the first four, and how many more there are: `billing, inventory and 3 more`.
+pub fn names(all: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let first = all.iter().take(SHOWN).map(|name| cut(name, 40)).collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(SHOWN) {
+        0 if all.is_empty() => "–".to_owned(),
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// A share: `2.1 %`, `38 %`.
 pub fn share(part: u64, whole: u64) -> String {
     let percent = if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 };

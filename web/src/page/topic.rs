@@ -120,7 +120,7 @@ pub async fn show(
             })
             .collect(),
         groups: detail.groups.iter().map(|(name, many)| (name.clone(), wording::count(*many))).collect(),
-        spark: spark(&detail.steps, now.minus(WINDOW), now, STEP, "records"),
+        spark: spark(&detail.steps, STEP, "records"),
         rows: found
             .entries
             .iter()
