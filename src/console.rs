@@ -1,7 +1,7 @@
 //! The store, the collector and the console together: started in order, stopped in order.
 //!
 //! ```text
-//! start:  store -> OTLP -> sources -> console
+//! start:  store -> sources -> OTLP -> console
 //! stop:   sources -> OTLP drained, the console meanwhile -> store closed
 //! ```
 
@@ -59,24 +59,25 @@ impl Collecting {
         sources: Vec<source::Config>,
         access: &[web::Access],
     ) -> anyhow::Result<Collecting> {
-        let allow = allow(access, &otlp)?;
+        let allow = allow(access)?;
         let folder = store.path.display().to_string();
         let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
         let store: Arc<dyn Store> = Arc::new(store::memory::Memory::new());
         tracing::warn!("nothing is kept in {folder} yet: everything is in memory, and gone with the process");
         let board = Arc::new(Board::default());
         let [stop_otlp, stop_sources] = [(); 2].map(|()| CancellationToken::new());
+        // Before any port opens: a source that this build can't watch ends the start.
+        let sources = source::start(sources, store.clone(), board.clone(), stop_sources.clone())?;
         let otlp = otlp::start(otlp::Setup {
             config: otlp,
             store: store.clone(),
             board: board.clone(),
-            allow: Some(allow),
+            allow,
             memory_limit_bytes,
             limits: serve::Limits::default(),
             shutdown: stop_otlp.clone(),
         })
         .await?;
-        let sources = source::start(sources, store.clone(), board.clone(), stop_sources.clone())?;
         Ok(Collecting {
             otlp_grpc: otlp.grpc,
             otlp_http: otlp.http,
@@ -144,7 +145,7 @@ impl Console {
         // Pages that are being read may take as long as the collector takes.
         self.stop_web.cancel();
         let (store, web) =
-            tokio::join!(self.collecting.stop_receiving(parts_deadline), timeout_at(parts_deadline, self.web.task),);
+            tokio::join!(self.collecting.stop_receiving(parts_deadline), timeout_at(parts_deadline, self.web.task));
         if web.is_err() {
             tracing::warn!("some pages were not answered in time");
         }
@@ -159,20 +160,19 @@ async fn close(store: &dyn Store, deadline: Instant) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who may send spans and logs: everybody where only this machine reaches us or where that was said; else who has a token of `[[access]]`.
-fn allow(access: &[web::Access], otlp: &otlp::Config) -> anyhow::Result<otlp::Allow> {
-    let is_loopback = otlp.grpc.ip().is_loopback() && otlp.http.ip().is_loopback();
-    if is_loopback || otlp.allow_unauthenticated {
-        return Ok(Arc::new(|_| true));
-    }
+/// Who may send spans and logs to an address that others reach: who has a token of `[[access]]`. `None` without any `[[access]]`.
+fn allow(access: &[web::Access]) -> anyhow::Result<Option<otlp::Allow>> {
     let mut secrets = Vec::new();
     for access in access {
         let secret = access.secret.reveal().with_context(|| format!("the secret of [[access]] `{}`", access.name))?;
         secrets.push(secret);
     }
-    Ok(Arc::new(move |token| {
+    if secrets.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(move |token| {
         let Some(token) = token else { return false };
         // Every secret is compared, and each in constant time, so that the time tells nothing.
         secrets.iter().fold(false, |found, secret| found | bool::from(secret.as_bytes().ct_eq(token.as_bytes())))
-    }))
+    })))
 }
