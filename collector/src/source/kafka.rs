@@ -12,6 +12,7 @@
 //!
 //! Not for: groups and lag, which are asked elsewhere; writing anything, ever.
 
+mod admin; // the id of each topic: the one file with `unsafe`
 mod client; // the librdkafka client: its settings, and what its errors mean for people
 mod message; // from librdkafka's message to ours
 mod options; // which of librdkafka's settings may be set, and secrets

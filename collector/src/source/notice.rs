@@ -72,7 +72,7 @@ impl Notice {
     fn turn(&self, state: SourceState, error: Option<String>) {
         let mut changed = false;
         self.board.amend(&self.name, |status| {
-            changed = status.state != state || status.error != error;
+            changed = status.state != state || status.error.as_deref().map(gist) != error.as_deref().map(gist);
             if status.state != state {
                 status.state = state;
                 status.since = Timestamp::now();
@@ -167,4 +167,9 @@ impl Notice {
 
 fn pausing(reason: &str) -> String {
     format!("reading pauses, because the store takes nothing now: {reason}")
+}
+
+/// A reason without the broker's own words in brackets, which differ from try to try.
+fn gist(reason: &str) -> &str {
+    reason.split(" (").next().unwrap_or(reason)
 }

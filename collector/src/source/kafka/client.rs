@@ -166,7 +166,9 @@ pub fn advice(brokers: &str, trouble: Option<&Trouble>) -> String {
 /// How much of librdkafka's own words is shown, in characters: one line.
 const SAID_CHARS_MAX: usize = 200;
 
+/// librdkafka's words without what differs from try to try, such as "(after 0ms in state CONNECT, 1 identical error(s) suppressed)".
 fn short(reason: &str) -> String {
+    let reason = reason.split(" (after ").next().unwrap_or(reason);
     reason.chars().filter(|letter| !letter.is_control()).take(SAID_CHARS_MAX).collect()
 }
 

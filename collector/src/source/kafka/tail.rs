@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::source::Batch;
 use crate::source::kafka::From;
+use crate::source::kafka::admin::{self, TopicId};
 use crate::source::kafka::client::{Hearing, advice};
 use crate::source::kafka::message::{self, Around};
 use crate::source::kafka::place::{self, Bounds, Place};
@@ -71,6 +72,8 @@ pub struct Watch {
 /// One topic that is watched.
 struct Topic {
     channel: Channel,
+    /// The broker's id of it, where it tells one: a topic that was made again has another.
+    id: Option<TopicId>,
     incarnation: Incarnation,
     partitions: BTreeMap<i32, Partition>,
     /// A record before our place turned out to be another one: the topic was made again.
@@ -122,13 +125,17 @@ pub struct Observer {
     was_down: bool,
     /// librdkafka stopped reading some partition and doesn't say which.
     stuck: bool,
-    /// Nothing was waiting when we last polled.
+    /// Nothing was waiting at some poll since the last survey.
     drained: bool,
+    /// When the last message came.
+    last_taken: Instant,
     /// Why the brokers refuse us something, once they did.
     denied: Option<String>,
     cannot_seek_by_time: bool,
     probed_time: bool,
     probed_groups: bool,
+    /// How many surveys in a row told no topic's id.
+    idless_surveys: u32,
     /// Whose last record is in the batch that is being filled.
     touched: Vec<(Channel, i32)>,
 }
@@ -155,10 +162,12 @@ impl Observer {
             was_down: false,
             stuck: false,
             drained: false,
+            last_taken: now,
             denied: None,
             cannot_seek_by_time: false,
             probed_time: false,
             probed_groups: false,
+            idless_surveys: 0,
             touched: Vec::new(),
         }
     }
@@ -236,8 +245,9 @@ impl Observer {
             self.touched.push((topic.channel.clone(), message.partition()));
         }
         partition.moved = true;
+        self.last_taken = Instant::now();
         if self.batch.is_empty() {
-            self.batch_began = Instant::now();
+            self.batch_began = self.last_taken;
         }
         self.batch_bytes += message.key_len() + message.payload_len();
         self.batch_bytes +=
@@ -285,7 +295,17 @@ impl Observer {
                 self.denied = Some(advice(&self.watch.brokers.join(","), trouble.as_ref()));
                 self.survey_at = self.survey_at.min(Instant::now() + SURVEY_AGAIN);
             }
-            // A topic that is gone, brokers that are gone: the survey finds out which.
+            // A topic is gone, or is another one already: whatever we read is checked.
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopicId,
+            ) => {
+                self.stuck = true;
+                self.survey_at = self.survey_at.min(Instant::now() + SURVEY_AGAIN);
+            }
+            // Brokers that are gone: the survey finds out which.
             _ => self.survey_at = self.survey_at.min(Instant::now() + SURVEY_AGAIN),
         }
         Ok(())

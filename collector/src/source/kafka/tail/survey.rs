@@ -5,6 +5,18 @@ use super::*;
 /// Where each partition that can be read now begins and ends.
 type AllBounds = HashMap<(String, i32), Bounds>;
 
+/// When nothing has come for so long although we polled, nothing is left to come: some fetches' worth of waiting.
+const QUIET_FOR: Duration = Duration::from_millis(500);
+
+/// What librdkafka's mock cluster calls itself: it lets DescribeTopics wait for ever, and its topics are never made again.
+const MOCK_CLUSTER: &str = "mockCluster";
+
+/// How long the broker may take to tell the ids of topics. We don't poll meanwhile.
+const IDS_WITHIN: Duration = Duration::from_secs(2);
+
+/// After so many surveys in a row without any id, this broker is taken for one that doesn't tell (Kafka before 2.8): asking costs us pauses.
+const IDLESS_SURVEYS_MAX: u32 = 3;
+
 impl Observer {
     /// Looks at the cluster, and puts every partition where it belongs.
     pub(super) fn survey(&mut self, consumer: &BaseConsumer<Hearing>) -> Result<(), Stopped> {
@@ -28,6 +40,7 @@ impl Observer {
         let another_cluster = self.is_another_cluster(consumer);
         self.enter(&listed);
         self.leave_unlisted(consumer, &listed);
+        self.identify(consumer, &listed);
         let bounds = match bounds(consumer, &listed) {
             Ok(bounds) => bounds,
             Err(error) => {
@@ -118,6 +131,23 @@ impl Observer {
             }
         }
         self.unassign(consumer);
+    }
+
+    /// Asks for each topic's id: one with another id than before was made again.
+    fn identify(&mut self, consumer: &BaseConsumer<Hearing>, listed: &BTreeMap<String, Vec<i32>>) {
+        let is_mock = self.cluster.as_deref().is_some_and(|cluster| cluster.starts_with(MOCK_CLUSTER));
+        if is_mock || listed.is_empty() || self.idless_surveys >= IDLESS_SURVEYS_MAX {
+            return;
+        }
+        let names: Vec<&str> = listed.keys().map(String::as_str).collect();
+        let ids = admin::topic_ids(consumer.client(), &names, IDS_WITHIN);
+        self.idless_surveys = if ids.is_empty() { self.idless_surveys + 1 } else { 0 };
+        for (name, id) in ids {
+            if let Some(topic) = self.topics.get_mut(&name) {
+                topic.reborn |= topic.id.is_some_and(|before| before != id);
+                topic.id = Some(id);
+            }
+        }
     }
 
     /// Decides for every partition where it belongs, and puts it there.
@@ -335,6 +365,7 @@ impl Observer {
     fn measure(&mut self, bounds: &AllBounds) {
         let now = Timestamp::now();
         let drained = std::mem::take(&mut self.drained);
+        let quiet = drained && self.last_taken.elapsed() >= QUIET_FOR;
         let mut behind_ms = Some(0);
         let mut channels = Vec::new();
         for (name, topic) in &mut self.topics {
@@ -345,8 +376,7 @@ impl Observer {
                 let held = u64::try_from(bounds.end - bounds.begin).unwrap_or_default();
                 status.records = status.records.map(|records| records + held);
                 // Transaction markers take offsets at the end of a log and never arrive: a partition with nothing to come is not behind.
-                let caught_up =
-                    partition.reached.next >= bounds.end || (drained && !std::mem::take(&mut partition.moved));
+                let caught_up = partition.reached.next >= bounds.end || quiet || (drained && !partition.moved);
                 if !caught_up {
                     let since = partition.reached.last_timestamp.map(|last| now.nanos_since(last).max(0));
                     let since_ms = since.and_then(|nanos| u64::try_from(nanos / 1_000_000).ok());
@@ -369,7 +399,7 @@ impl Observer {
 
 impl Topic {
     pub(super) fn new(channel: Channel) -> Topic {
-        Topic { channel, incarnation: Incarnation::default(), partitions: BTreeMap::new(), reborn: false }
+        Topic { channel, id: None, incarnation: Incarnation::default(), partitions: BTreeMap::new(), reborn: false }
     }
 }
 
