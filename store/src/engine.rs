@@ -54,6 +54,11 @@ pub trait Store: Send + Sync {
 
     /// What is held, and how the store fares.
     async fn stats(&self) -> Result<Stats, StoreError>;
+
+    /// Finishes what was begun and lets go of the files; afterwards everything is refused as closed. Does nothing where nothing is open.
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// An entry as the store holds it.

@@ -20,9 +20,12 @@ pub mod time; // nanoseconds since the epoch
 pub mod value; // an OpenTelemetry value
 
 // How it is kept and found.
+mod codec; // entries as bytes
 pub mod config; // the `[store]` section of the configuration
 mod cursor; // a place in an answer, as text
 pub mod engine; // the `Store` trait
+pub mod file; // everything that the store does to files
+pub mod index; // the default engine: log, live set, segments
 pub mod memory; // the specification of a store: all in memory
 pub mod query; // what can be asked for
 pub mod tally; // adds up counts by a facet
@@ -35,8 +38,11 @@ pub mod topics; // what is in them, who writes and reads them, how fast
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture; // entries for tests
 
+use std::sync::Arc;
+
 pub use board::Board;
 pub use checkpoint::Checkpoint;
+pub use config::Config;
 pub use engine::{Store, StoreError};
 pub use entry::Entry;
 pub use id::{SpanId, TraceId};
@@ -48,3 +54,10 @@ pub use record::Record;
 pub use span::Span;
 pub use time::Timestamp;
 pub use value::Value;
+
+/// Opens the store that a configuration asks for; off the runtime's threads, because a replay of the log may take seconds.
+pub async fn open(config: Config) -> Result<Arc<dyn Store>, StoreError> {
+    let opened = tokio::task::spawn_blocking(move || index::Index::open(index::IndexConfig::from(&config)));
+    let index = opened.await.map_err(|error| StoreError::Internal(error.to_string()))??;
+    Ok(Arc::new(index))
+}

@@ -1,0 +1,170 @@
+//! Everything that the store does to files: whole files written atomically, folders synced, one process at a time.
+//!
+//! All file access of the store goes through here, so that a test can stand in for the disk.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::engine::StoreError;
+
+/// An error of a file, with what was tried.
+pub fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.display().to_string();
+    move |source| StoreError::File { what, path, source }
+}
+
+/// Makes a folder and those above it, where they aren't there yet, and makes that durable.
+pub fn make_folder(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path).map_err(failed("can't make the folder", path))?;
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+        _ => Ok(()),
+    }
+}
+
+/// Makes durable which files are in a folder: without it, a new name can be lost in a power cut although its content was synced.
+pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = File::open(path).map_err(failed("can't open the folder", path))?;
+    folder.sync_all().map_err(failed("can't sync the folder", path))
+}
+
+/// Writes a new file and makes its content durable, but not its name.
+pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut file = File::create(path).map_err(failed("can't create", path))?;
+    file.write_all(bytes).map_err(failed("can't write", path))?;
+    file.sync_all().map_err(failed("can't sync", path))
+}
+
+/// Puts a whole file in place of the one that was there: after a crash there is the old one or the new one, never half of one.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let new = path.with_extension("new");
+    write_synced(&new, bytes)?;
+    rename(&new, path)
+}
+
+/// Renames a file or folder, and makes that durable.
+pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).map_err(failed("can't rename", from))?;
+    sync_folder(to.parent().unwrap_or(Path::new(".")))
+}
+
+/// Reads a whole file; `None` where there is none.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("can't read", path)(error)),
+    }
+}
+
+/// Removes a file; well if it is gone already.
+pub fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed("can't remove", path)(error)),
+    }
+}
+
+/// Removes a folder with all that is in it; well if it is gone already.
+pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed("can't remove the folder", path)(error)),
+    }
+}
+
+/// What is in a folder, by name; nothing where the folder isn't there.
+pub fn names(path: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed("can't list the folder", path)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed("can't list the folder", path))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// How many bytes the files of a folder take, folders in it included.
+pub fn folder_bytes(path: &Path) -> Result<u64, StoreError> {
+    let mut bytes = 0;
+    for name in names(path)? {
+        let inner = path.join(name);
+        match fs::symlink_metadata(&inner) {
+            Ok(metadata) if metadata.is_dir() => bytes += folder_bytes(&inner)?,
+            Ok(metadata) => bytes += metadata.len(),
+            // Removed since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("can't look at", &inner)(error)),
+        }
+    }
+    Ok(bytes)
+}
+
+/// How many bytes are free on the disk that holds a path; `None` where that can't be said.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+/// Holds a folder for this process alone, until it is dropped. The operating system lets go of it when the process ends, however it ends.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    /// Takes the folder, or says that another process has it.
+    pub fn take(folder: &Path) -> Result<FolderLock, StoreError> {
+        let path = lock_path(folder);
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = opened.map_err(failed("can't open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(FolderLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Unusable(format!(
+                "the data folder `{}` is in use by another process: stop it, or give this one another folder",
+                folder.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(failed("can't lock", &path)(error)),
+        }
+    }
+}
+
+fn lock_path(folder: &Path) -> PathBuf {
+    folder.join("lock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_is_whole_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(read(&path).unwrap().unwrap(), b"two");
+        assert_eq!(names(folder.path()).unwrap(), ["state"]);
+        assert_eq!(folder_bytes(folder.path()).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_folder_can_be_taken_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = FolderLock::take(folder.path()).unwrap();
+        assert!(matches!(FolderLock::take(folder.path()), Err(StoreError::Unusable(_))));
+        drop(lock);
+        FolderLock::take(folder.path()).unwrap();
+    }
+}

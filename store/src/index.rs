@@ -1,0 +1,413 @@
+//! The default engine: a log that is durable before anything is acknowledged, a live set in memory that is searched at once, and segments
+//! on disk, each built whole in the background.
+//!
+//! ```text
+//! append -> writer: log, fsync -> live set -> acknowledge          (writer.rs, log_file.rs, live.rs)
+//!                                    | full, or old
+//!                                    v
+//!           upkeep: segment, published by one rename, log removed  (upkeep.rs, segment/)
+//! ask    -> view: live sets + segments -> candidates -> look       (view.rs, ask/, plan.rs, columns/)
+//! open   -> segments, state, replay of the log                     (recover.rs)
+//! ```
+//! A data folder has `lock`, `state`, `log/`, `segments/`, and `damaged/` where something was set aside.
+
+mod ask; // how questions are answered
+mod batch; // one group of the log
+mod cache; // what was read lately
+mod columns; // what is asked for most, entry by entry
+mod frame; // pieces of a file that can be told to be whole
+mod hash; // hashes that files hold
+mod live; // entries that are not in a segment yet
+mod log_file; // one file of the log
+mod plan; // how a query narrows
+mod recover; // opens a data folder
+mod segment; // entries that don't change any more
+mod state; // what stands in no entry
+mod tokens; // the terms of an entry
+mod upkeep; // looks after the segments
+mod view; // what can be seen
+mod weight; // about how much memory an entry takes
+mod writer; // writes the log
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use self::hash::IdentityKey;
+use self::upkeep::Job;
+use self::view::Shared;
+use self::writer::Command;
+use crate::checkpoint::Checkpoint;
+use crate::config::{Config, Durability};
+use crate::engine::{Counts, Facet, Forgotten, Found, PAGE_MAX, PageRequest, Sequence, Stats, Store, StoreError};
+use crate::entry::Entry;
+use crate::file::{self, FolderLock};
+use crate::knot::{Knot, Tie};
+use crate::position::SourceName;
+use crate::query::Query;
+
+/// How an [`Index`] works. [`IndexConfig::new`] has the defaults.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IndexConfig {
+    /// The data folder.
+    pub path: PathBuf,
+    /// What an acknowledgement promises.
+    pub durability: Durability,
+    /// How many bytes of memory the process may take.
+    pub memory_limit: u64,
+    /// Entries received longer ago are removed.
+    pub retention: Duration,
+    /// The most bytes that segments may take.
+    pub retention_size: u64,
+    /// A live set with so many entries becomes a segment. 50,000 by default: segments of 12,000 to 240,000 entries differ little in
+    /// size on disk, and a smaller one is sealed sooner.
+    pub seal_entries: usize,
+    /// A live set as old as this becomes a segment. 10 minutes by default: a quiet store has few segments, and little to replay.
+    pub seal_age: Duration,
+}
+
+/// The default engine.
+#[derive(Debug)]
+pub struct Index {
+    shared: Arc<Shared>,
+    threads: Mutex<Threads>,
+    /// Bytes of entries that may wait to be written.
+    admission: Arc<Semaphore>,
+    admission_bytes: u32,
+    /// How many questions may be answered at once.
+    questions: Arc<Semaphore>,
+    /// Let go of last: until then the folder is ours.
+    lock: Mutex<Option<FolderLock>>,
+}
+
+/// The engine's threads, and how they are asked.
+#[derive(Debug, Default)]
+struct Threads {
+    commands: Option<mpsc::Sender<Command>>,
+    jobs: Option<mpsc::Sender<Job>>,
+    log: Option<JoinHandle<()>>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+/// How long appending waits for memory before it refuses: a source then just waits on, a sender over OTLP is told to come again.
+const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// When to try again after memory was short: about as long as a seal takes.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a seal that somebody waits for may take.
+const SEAL_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// How many questions are answered at once; further ones wait. Each may unpack blocks, and writing needs the other core.
+const QUESTIONS_MAX: usize = 8;
+
+/// Which share of the memory limit entries that wait to be written may take.
+const ADMISSION_SHARE: u64 = 8;
+
+/// Which share of the memory limit one live set may take. There may be three at a time: one active, one being sealed, one waiting.
+const LIVE_SHARE: u64 = 10;
+
+impl IndexConfig {
+    /// With the defaults of [`Config`] in this folder.
+    pub fn new(path: impl Into<PathBuf>) -> IndexConfig {
+        IndexConfig::from(&Config { path: path.into(), ..Config::default() })
+    }
+
+    fn log_folder(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    fn segments_folder(&self) -> PathBuf {
+        self.path.join("segments")
+    }
+
+    fn damaged_folder(&self) -> PathBuf {
+        self.path.join("damaged")
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.path.join("state")
+    }
+
+    fn seal_bytes(&self) -> u64 {
+        self.memory_limit / LIVE_SHARE
+    }
+}
+
+impl From<&Config> for IndexConfig {
+    fn from(config: &Config) -> IndexConfig {
+        IndexConfig {
+            path: config.path.clone(),
+            durability: config.durability,
+            memory_limit: config.memory_limit.0,
+            retention: config.retention.0,
+            retention_size: config.retention_size.0,
+            seal_entries: 50_000,
+            seal_age: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Index {
+    /// Opens a data folder, or makes it. Replays what a crash left in the log; may take seconds then, so don't call it where others wait.
+    pub fn open(config: IndexConfig) -> Result<Index, StoreError> {
+        file::make_folder(&config.path)?;
+        let lock = FolderLock::take(&config.path)?;
+        let admitted = u32::try_from(config.memory_limit / ADMISSION_SHARE).unwrap_or(u32::MAX);
+        let admission_bytes = admitted.clamp(1 << 20, 1 << 28);
+        let (shared, threads) = recover::open(config)?;
+        Ok(Index {
+            shared,
+            threads: Mutex::new(threads),
+            admission: Arc::new(Semaphore::new(admission_bytes as usize)),
+            admission_bytes,
+            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    /// Makes the live set a segment now, however small it is, and waits until it is one. For tests and before a backup.
+    pub async fn seal(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Freeze { reply })?;
+        answer.await.map_err(|_| StoreError::Closed)??;
+        let shared = self.shared.clone();
+        let waited = spawn_blocking(move || {
+            let began = Instant::now();
+            let mut sealing = shared.sealing.lock();
+            while !shared.look().frozen.is_empty() {
+                if began.elapsed() > SEAL_WAIT_MAX {
+                    let reason = shared.condition.lock().not_sealing.clone();
+                    let reason = reason.unwrap_or_else(|| "the disk is too slow to write a segment".to_owned());
+                    return Err(StoreError::Refused { reason, retry_after: RETRY_AFTER });
+                }
+                shared.sealed.wait_for(&mut sealing, Duration::from_millis(20));
+            }
+            Ok(())
+        });
+        waited.await.map_err(|error| StoreError::Internal(error.to_string()))?
+    }
+
+    /// Reads every file of every segment and checks it. Damaged segments are set aside, as they would be when they are met.
+    pub async fn check(&self) -> Result<Checked, StoreError> {
+        let shared = self.shared.clone();
+        self.ask(move || {
+            let mut checked = Checked::default();
+            for segment in &shared.look().segments {
+                match shared.ask(segment, || segment.check()) {
+                    Ok(entries) => checked.entries += entries,
+                    Err(damage) => checked.damaged.push((damage.segment, damage.reason)),
+                }
+                checked.segments += 1;
+            }
+            Ok(checked)
+        })
+        .await
+    }
+
+    fn command(&self, command: Command) -> Result<(), StoreError> {
+        let threads = self.threads.lock();
+        let commands = threads.commands.as_ref().ok_or(StoreError::Closed)?;
+        commands.send(command).map_err(|_| StoreError::Closed)
+    }
+
+    /// Answers a question away from the runtime's threads.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let permit = self.questions.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let answered = spawn_blocking(move || {
+            let answer = question();
+            drop(permit);
+            answer
+        });
+        answered.await.map_err(|error| StoreError::Internal(error.to_string()))?
+    }
+
+    /// All that a query holds for, page by page, by key.
+    async fn keys(&self, query: &Query) -> Result<Vec<IdentityKey>, StoreError> {
+        let (shared, query) = (self.shared.clone(), query.clone());
+        self.ask(move || {
+            let mut keys = Vec::new();
+            let mut after = None;
+            loop {
+                let found = ask::search(&shared, &query, &PageRequest { limit: PAGE_MAX, after });
+                keys.extend(found.entries.iter().map(|held| IdentityKey::of(&held.entry.identity())));
+                // A page that was cut short for time is asked again from where it got to: forgetting must be whole.
+                after = match (found.next, found.cut, found.entries.last()) {
+                    (Some(next), _, _) => Some(next),
+                    (None, Some(_), Some(last)) => {
+                        let held = &last.entry;
+                        Some(crate::engine::Cursor { time: held.time(), identity: held.identity() })
+                    }
+                    (None, Some(reason), None) => {
+                        return Err(StoreError::Internal(format!("not everything could be looked at: {reason}")));
+                    }
+                    (None, None, _) => return Ok(keys),
+                };
+            }
+        })
+        .await
+    }
+}
+
+/// What a check of the segments found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Checked {
+    /// How many segments were read.
+    pub segments: u64,
+    /// How many entries in them could be read.
+    pub entries: u64,
+    /// Which segments are damaged, and how.
+    pub damaged: Vec<(u64, String)>,
+}
+
+#[async_trait]
+impl Store for Index {
+    async fn append(&self, entries: Vec<Entry>, checkpoint: Checkpoint) -> Result<Sequence, StoreError> {
+        let bytes: usize = entries.iter().map(weight::weight).sum();
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.admission_bytes);
+        let admission = self.admission.clone().acquire_many_owned(permits);
+        let admitted = match timeout(ADMISSION_WAIT_MAX, admission).await {
+            Ok(Ok(admitted)) => admitted,
+            Ok(Err(_)) => return Err(StoreError::Closed),
+            Err(_) => {
+                let reason = self.shared.condition.lock().refusing.clone();
+                let reason =
+                    reason.unwrap_or_else(|| "more comes in than can be written; memory for it is used up".to_owned());
+                return Err(StoreError::Refused { reason, retry_after: RETRY_AFTER });
+            }
+        };
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Append { entries, checkpoint, admitted, reply })?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn checkpoint(&self, source: &SourceName) -> Result<Checkpoint, StoreError> {
+        let held = self.shared.checkpoints.read().get(source).cloned();
+        Ok(held.unwrap_or_else(|| Checkpoint::none(source.clone())))
+    }
+
+    async fn related(&self, knots: &[(Tie, Knot)], limit: usize) -> Result<Found, StoreError> {
+        let (shared, knots) = (self.shared.clone(), knots.to_vec());
+        self.ask(move || Ok(ask::related(&shared, &knots, limit))).await
+    }
+
+    async fn search(&self, query: &Query, page: PageRequest) -> Result<Found, StoreError> {
+        let (shared, query) = (self.shared.clone(), query.clone());
+        self.ask(move || Ok(ask::search(&shared, &query, &page))).await
+    }
+
+    async fn since(&self, sequence: Sequence, query: &Query, limit: usize) -> Result<Found, StoreError> {
+        let (shared, query) = (self.shared.clone(), query.clone());
+        self.ask(move || Ok(ask::since(&shared, sequence, &query, limit))).await
+    }
+
+    async fn count(&self, query: &Query, by: Facet) -> Result<Counts, StoreError> {
+        let (shared, query) = (self.shared.clone(), query.clone());
+        self.ask(move || Ok(ask::count(&shared, &query, &by))).await
+    }
+
+    /// Hidden at once and durably, then rewritten: the live set becomes a segment without them, and segments that hold some are made anew.
+    async fn forget(&self, query: &Query) -> Result<Forgotten, StoreError> {
+        let keys = self.keys(query).await?;
+        if keys.is_empty() {
+            return Ok(Forgotten::default());
+        }
+        let n_forgotten = keys.len() as u64;
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Forget { keys: keys.clone(), reply })?;
+        answer.await.map_err(|_| StoreError::Closed)??;
+        self.seal().await?;
+        let (reply, answer) = oneshot::channel();
+        {
+            let threads = self.threads.lock();
+            let jobs = threads.jobs.as_ref().ok_or(StoreError::Closed)?;
+            jobs.send(Job::Rewrite { keys, reply }).map_err(|_| StoreError::Closed)?;
+        }
+        let mut forgotten = answer.await.map_err(|_| StoreError::Closed)??;
+        // What was in no segment was in the log, which went when the live set became a segment without it.
+        let from_log = n_forgotten.saturating_sub(forgotten.entries);
+        if from_log > 0 {
+            forgotten.entries += from_log;
+            forgotten.files.insert(0, ("log".to_owned(), from_log));
+        }
+        Ok(forgotten)
+    }
+
+    fn generation(&self) -> watch::Receiver<Sequence> {
+        self.shared.generation.subscribe()
+    }
+
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        let shared = self.shared.clone();
+        self.ask(move || {
+            let view = shared.look();
+            let mut kinds = [0; 3];
+            let mut oldest: Option<i64> = None;
+            let mut take = |more: [u64; 3], first: Option<i64>| {
+                kinds.iter_mut().zip(more).for_each(|(many, more)| *many += more);
+                oldest = [oldest, first].into_iter().flatten().min();
+            };
+            view.segments.iter().for_each(|segment| take(segment.manifest.kinds, Some(segment.manifest.times.0)));
+            for live in view.frozen.iter().map(|frozen| &frozen.live).chain([&view.active]) {
+                let live = live.read();
+                take(live.kinds(), (0..live.columns.len()).map(|number| live.columns.time(number).as_nanos()).min());
+            }
+            let condition = shared.condition.lock().clone();
+            Ok(Stats {
+                entries: kinds.iter().sum(),
+                records: kinds[0],
+                spans: kinds[1],
+                logs: kinds[2],
+                bytes: file::folder_bytes(&shared.config.path)?,
+                segments: view.segments.len() as u64,
+                damaged: condition.damaged,
+                oldest: oldest.map(crate::Timestamp::from_nanos),
+                last_fsync: condition.last_fsync,
+                free_bytes: file::free_bytes(&shared.config.path),
+                refusing: condition.refusing.or(condition.not_sealing),
+            })
+        })
+        .await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.shared.is_closing.store(true, Ordering::Relaxed);
+        let threads = std::mem::take(&mut *self.threads.lock());
+        let joined = spawn_blocking(move || threads.join());
+        joined.await.map_err(|error| StoreError::Internal(error.to_string()))?;
+        drop(self.lock.lock().take());
+        Ok(())
+    }
+}
+
+impl Threads {
+    /// Lets them finish what they have begun, and waits for it.
+    fn join(mut self) {
+        drop(self.commands.take());
+        drop(self.jobs.take());
+        for thread in [self.log.take(), self.keeper.take()].into_iter().flatten() {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.shared.is_closing.store(true, Ordering::Relaxed);
+        std::mem::take(&mut *self.threads.lock()).join();
+    }
+}

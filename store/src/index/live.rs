@@ -1,0 +1,100 @@
+//! The live set: entries that were acknowledged and are not in a segment yet. Here is a knot or a query, give me what came in just now.
+//!
+//! Its log files hold the same entries durably. When it is full it is frozen, becomes a segment, and goes.
+
+use std::collections::HashMap;
+
+use super::columns::Columns;
+use super::hash::{IdentityKey, knot_term};
+use super::weight::weight;
+use crate::engine::Held;
+use crate::entry::{Entry, Identity};
+use crate::knot::{Knot, Tie};
+
+/// Entries in memory, in the order in which they were kept.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// What stands at each number.
+    entries: Vec<LiveEntry>,
+    /// Which entry has an identity.
+    numbers: HashMap<IdentityKey, u32>,
+    /// Which entries have a knot, by [`knot_term`].
+    knots: HashMap<u64, Vec<u32>>,
+    /// What is asked for most.
+    pub columns: Columns,
+    /// About how much memory all of it takes.
+    bytes: usize,
+}
+
+/// An entry of the live set.
+#[derive(Clone, Debug)]
+pub struct LiveEntry {
+    /// The entry.
+    pub held: Held,
+    /// What makes it the same thing as another.
+    pub identity: Identity,
+}
+
+impl Live {
+    /// Adds an entry that isn't in it yet.
+    pub fn add(&mut self, held: Held, identity: Identity, key: IdentityKey) {
+        let number = self.entries.len() as u32;
+        self.bytes += weight(&held.entry);
+        for (tie, knot) in held.entry.knots() {
+            let numbers = self.knots.entry(knot_term(tie, &knot)).or_default();
+            if numbers.last() != Some(&number) {
+                numbers.push(number);
+            }
+        }
+        self.columns.add(&held);
+        self.numbers.insert(key, number);
+        self.entries.push(LiveEntry { held, identity });
+    }
+
+    /// Counts further copies of an entry; `false` where it isn't in this set.
+    pub fn repeat(&mut self, key: IdentityKey, times: u32) -> bool {
+        let Some(number) = self.numbers.get(&key) else { return false };
+        let held = &mut self.entries[*number as usize].held;
+        held.copies = held.copies.saturating_add(times);
+        true
+    }
+
+    /// Whether an entry is in it.
+    pub fn holds(&self, key: IdentityKey) -> bool {
+        self.numbers.contains_key(&key)
+    }
+
+    /// All entries, in the order in which they were kept.
+    pub fn entries(&self) -> &[LiveEntry] {
+        &self.entries
+    }
+
+    /// The entries that are tied to one of these knots.
+    pub fn tied<'a>(&'a self, knots: &'a [(Tie, Knot)]) -> impl Iterator<Item = &'a LiveEntry> {
+        let mut numbers: Vec<u32> = Vec::new();
+        for (tie, knot) in knots {
+            numbers.extend(self.knots.get(&knot_term(*tie, knot)).into_iter().flatten());
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.into_iter().map(|number| &self.entries[number as usize])
+    }
+
+    /// About how much memory it takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many records, spans and logs there are.
+    pub fn kinds(&self) -> [u64; 3] {
+        let mut kinds = [0; 3];
+        for entry in &self.entries {
+            kinds[match &*entry.held.entry {
+                Entry::Record(_) => 0,
+                Entry::Span(_) => 1,
+                Entry::Log(_) => 2,
+            }] += 1;
+        }
+        kinds
+    }
+}

@@ -1,0 +1,134 @@
+//! How a query narrows the bundles of a segment: which terms a bundle must have for some entry of it to match.
+//!
+//! A query holds for one entry, a bundle has the terms of many: so only what must be there narrows, a negation never does,
+//! and every entry of a hit is looked at.
+
+use std::io;
+
+use super::segment::terms::Terms;
+use super::tokens;
+use crate::query::{Field, Query, Test, words};
+
+/// Which terms a bundle must have.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Plan {
+    /// No term is asked for: every bundle may match.
+    Every,
+    /// This term.
+    Term(Vec<u8>),
+    /// A term that begins like this.
+    Beginning(Vec<u8>),
+    /// All of these.
+    All(Vec<Plan>),
+    /// One of these.
+    Any(Vec<Plan>),
+}
+
+impl Plan {
+    /// For a query.
+    pub fn new(query: &Query) -> Plan {
+        match query {
+            Query::And(all) => Plan::all(all.iter().map(Plan::new).collect()),
+            Query::Or(any) => Plan::any(any.iter().map(Plan::new).collect()),
+            Query::Term { field, test } => of_term(field, test),
+            Query::Text { words, prefix } => of_words(words, *prefix),
+            Query::All | Query::Not(_) | Query::Kind(_) | Query::Time { .. } | Query::Flow(_) => Plan::Every,
+        }
+    }
+
+    /// The bundles of a segment that may match, in order; `None` for all of them.
+    pub fn bundles(&self, terms: &Terms) -> io::Result<Option<Vec<u32>>> {
+        match self {
+            Plan::Every => Ok(None),
+            Plan::Term(term) => terms.bundles(term).map(Some),
+            Plan::Beginning(beginning) => terms.bundles_beginning(beginning),
+            Plan::All(all) => {
+                let mut common: Option<Vec<u32>> = None;
+                for plan in all {
+                    let Some(bundles) = plan.bundles(terms)? else { continue };
+                    common = Some(match common {
+                        None => bundles,
+                        Some(mut common) => {
+                            common.retain(|bundle| bundles.binary_search(bundle).is_ok());
+                            common
+                        }
+                    });
+                    if common.as_ref().is_some_and(Vec::is_empty) {
+                        break;
+                    }
+                }
+                Ok(common)
+            }
+            Plan::Any(any) => {
+                let mut together = Vec::new();
+                for plan in any {
+                    let Some(bundles) = plan.bundles(terms)? else { return Ok(None) };
+                    together.extend(bundles);
+                }
+                together.sort_unstable();
+                together.dedup();
+                Ok(Some(together))
+            }
+        }
+    }
+
+    fn all(plans: Vec<Plan>) -> Plan {
+        let mut plans: Vec<Plan> = plans.into_iter().filter(|plan| *plan != Plan::Every).collect();
+        match plans.len() {
+            0 => Plan::Every,
+            1 => plans.remove(0),
+            _ => Plan::All(plans),
+        }
+    }
+
+    fn any(plans: Vec<Plan>) -> Plan {
+        if plans.contains(&Plan::Every) { Plan::Every } else { Plan::Any(plans) }
+    }
+
+    /// Some bundles have more than their terms tell, and match whatever is asked.
+    fn or_more(self) -> Plan {
+        match self {
+            Plan::Every => Plan::Every,
+            plan => Plan::Any(vec![plan, Plan::Term(tokens::more())]),
+        }
+    }
+}
+
+fn of_term(field: &Field, test: &Test) -> Plan {
+    let test = test.folded(field);
+    match (&*test, field) {
+        (Test::Is(value) | Test::Begins(value), Field::Body(_) | Field::Header(_) | Field::Attribute(_)) => {
+            // A beginning with a dash may be that of a UUID, which is one word only as a whole.
+            let is_beginning = matches!(&*test, Test::Begins(_));
+            if is_rewritten(field, value) || (is_beginning && value.contains('-')) {
+                return Plan::Every;
+            }
+            let words: Vec<String> = words(value).map(|word| word.into_owned()).collect();
+            // Where the value goes on, its last word may go on too; where it ends in no letter, that one is whole all the same,
+            // but asking for its beginning is never wrong.
+            of_words(&words, is_beginning)
+        }
+        (Test::Is(value), _) => tokens::field(field, value).map_or(Plan::Every, |term| Plan::Term(term).or_more()),
+        (Test::Begins(_) | Test::Between(..) | Test::Present, _) => Plan::Every,
+    }
+}
+
+fn of_words(words: &[String], is_prefix: bool) -> Plan {
+    let Some((last, whole)) = words.split_last() else { return Plan::Every };
+    let mut plans: Vec<Plan> = whole.iter().map(|word| Plan::Term(tokens::word(word))).collect();
+    plans.push(if is_prefix {
+        match tokens::beginning(last) {
+            Some((beginning, id)) => Plan::Any(vec![Plan::Beginning(beginning), Plan::Term(id)]),
+            None => Plan::Every,
+        }
+    } else {
+        Plan::Term(tokens::word(last))
+    });
+    Plan::all(plans).or_more()
+}
+
+/// Whether a value may be written otherwise in the entry's text than as a field's value: numbers and nested values of JSON are written anew.
+fn is_rewritten(field: &Field, value: &str) -> bool {
+    let is_number = matches!(field, Field::Body(_)) && value.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    is_number || value.starts_with(['{', '['])
+}

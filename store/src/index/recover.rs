@@ -1,0 +1,226 @@
+//! Opens a data folder: reads what the segments and the state say, replays the log, and starts the threads.
+//!
+//! Whatever a crash left behind is put right here: half-built segments are removed, segments that another stands in for too, the torn end
+//! of a log is cut, what is damaged is set aside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+
+use parking_lot::RwLock;
+
+use super::live::Live;
+use super::log_file::{self, Cut};
+use super::segment::build::MANIFEST;
+use super::segment::manifest::{self, Manifest, Unreadable};
+use super::segment::{Damage, Segment};
+use super::state::State;
+use super::upkeep::{self, Job};
+use super::view::{Shared, View};
+use super::writer::Writer;
+use super::{IndexConfig, Threads};
+use crate::engine::StoreError;
+use crate::file;
+
+/// What may stand in a data folder. Anything else, and it is not ours to write into.
+const KNOWN: [&str; 10] =
+    ["lock", "state", "state.new", "log", "segments", "damaged", "journal", "lag", "backup", "lost+found"];
+
+/// Opens a data folder that this process has locked.
+pub fn open(config: IndexConfig) -> Result<(Arc<Shared>, Threads), StoreError> {
+    refuse_foreign(&config)?;
+    for folder in [config.log_folder(), config.segments_folder()] {
+        file::make_folder(&folder)?;
+    }
+    let state = State::read(&config.state_path())?;
+    let is_new = state.is_none();
+    let mut state = state.unwrap_or_default();
+    let (segments, damages) = open_segments(&config)?;
+    for segment in &segments {
+        let manifest = &segment.manifest;
+        state.group = state.group.max(manifest.group);
+        state.sequence = state.sequence.max(manifest.sequence_last);
+        manifest.checkpoints.iter().for_each(|checkpoint| state.advance(checkpoint));
+    }
+    let highest =
+        segments.iter().map(|segment| segment.number()).chain(damages.iter().map(|damage| damage.segment)).max();
+    state.next_segment = state.next_segment.max(highest.map_or(1, |highest| highest + 1));
+    let view = View { active: Arc::new(RwLock::new(Live::default())), frozen: Vec::new(), segments };
+    let shared = Arc::new(Shared::new(config, view, state.clone()));
+    shared.condition.lock().damaged = damages.len() as u64;
+    for damage in &damages {
+        set_aside(&shared, damage)?;
+    }
+    let (jobs, upkeep_jobs) = mpsc::channel();
+    let (commands, writer_commands) = mpsc::channel();
+    let keeper = {
+        let shared = shared.clone();
+        spawn("store-segments", move || upkeep::run(&shared, &upkeep_jobs))?
+    };
+    let forgotten: Vec<_> = state.forgotten.iter().copied().collect();
+    if !forgotten.is_empty() {
+        // Where the process ended while it was forgetting, it goes on.
+        let (reply, _nobody_waits) = tokio::sync::oneshot::channel();
+        let _running = jobs.send(Job::Rewrite { keys: forgotten, reply });
+    }
+    let mut writer = replay(&shared, &state, jobs.clone())?;
+    if is_new {
+        // So that the folder is recognised as ours, and its format is written down.
+        State { group: 0, ..state }.write(&shared.config.state_path())?;
+    }
+    if writer.is_full() {
+        writer.freeze();
+    }
+    let log = spawn("store-log", move || writer.run(&writer_commands))?;
+    Ok((shared, Threads { commands: Some(commands), jobs: Some(jobs), log: Some(log), keeper: Some(keeper) }))
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, StoreError> {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map_err(|error| StoreError::Internal(format!("can't start a thread: {error}")))
+}
+
+fn refuse_foreign(config: &IndexConfig) -> Result<(), StoreError> {
+    let foreign: Vec<String> = file::names(&config.path)?
+        .into_iter()
+        .filter(|name| !KNOWN.contains(&name.as_str()) && !is_aside(name))
+        .collect();
+    match foreign.first() {
+        None => Ok(()),
+        Some(first) => Err(StoreError::Unusable(format!(
+            "`{}` is no data folder of this program: it holds `{first}`; give an empty folder",
+            config.path.display()
+        ))),
+    }
+}
+
+/// Files that are put beside ours by the store's neighbours while they replace theirs, and by editors and shells.
+fn is_aside(name: &str) -> bool {
+    name.starts_with('.') || name.starts_with("journal") || name.starts_with("lag")
+}
+
+/// Opens all segments, and says which can't be: newest first where one stands in for others.
+fn open_segments(config: &IndexConfig) -> Result<(Vec<Arc<Segment>>, Vec<Damage>), StoreError> {
+    let folder = config.segments_folder();
+    let mut manifests: BTreeMap<u64, Manifest> = BTreeMap::new();
+    let mut damages = Vec::new();
+    for name in file::names(&folder)? {
+        let path = folder.join(&name);
+        let Ok(number) = name.parse::<u64>() else {
+            // What was being built when the process ended; its entries are in the log.
+            file::remove_folder(&path)?;
+            continue;
+        };
+        let bytes = file::read(&path.join(MANIFEST))?;
+        match Manifest::from_bytes(&bytes.unwrap_or_default()) {
+            Ok(manifest) if manifest.number == number => {
+                manifests.insert(number, manifest);
+            }
+            Ok(_) => damages.push(Damage { segment: number, reason: "its manifest is another segment's".to_owned() }),
+            Err(Unreadable::Damaged(reason)) => {
+                damages.push(Damage { segment: number, reason: format!("`{MANIFEST}`: {reason}") });
+            }
+            Err(Unreadable::Newer(format)) => {
+                return Err(StoreError::Unusable(format!(
+                    "`{}` was written by a newer version of this program (format {format}, this one reads up to {}): \
+                     use that version, or another data folder",
+                    path.display(),
+                    manifest::FORMAT
+                )));
+            }
+        }
+    }
+    let mut replaced: BTreeSet<u64> = BTreeSet::new();
+    let mut segments = Vec::new();
+    for (number, manifest) in manifests.into_iter().rev() {
+        let path = super::segment::build::folder(&folder, number);
+        if replaced.contains(&number) {
+            file::remove_folder(&path)?;
+            continue;
+        }
+        let replaces = manifest.replaces.clone();
+        match Segment::open(&path, manifest) {
+            Ok(segment) => {
+                replaced.extend(replaces);
+                segments.push(Arc::new(segment));
+            }
+            Err(damage) => damages.push(damage),
+        }
+    }
+    segments.reverse();
+    Ok((segments, damages))
+}
+
+fn set_aside(shared: &Shared, damage: &Damage) -> Result<(), StoreError> {
+    let from = super::segment::build::folder(&shared.config.segments_folder(), damage.segment);
+    let to = shared.config.damaged_folder().join(format!("segment-{:016}", damage.segment));
+    tracing::error!(
+        "segment {} is damaged ({}): its entries can't be shown; its files are kept in `{}`",
+        damage.segment,
+        damage.reason,
+        to.display()
+    );
+    file::make_folder(&shared.config.damaged_folder())?;
+    file::remove_folder(&to)?;
+    file::rename(&from, &to)
+}
+
+/// Brings what is only in the log back into memory.
+fn replay(shared: &Arc<Shared>, state: &State, jobs: mpsc::Sender<Job>) -> Result<Writer, StoreError> {
+    let folder = shared.config.log_folder();
+    let mut numbers: Vec<u64> = file::names(&folder)?.iter().filter_map(|name| name.parse().ok()).collect();
+    numbers.sort_unstable();
+    let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
+    for number in &numbers {
+        if let Some(cut) = log_file::read_cut(&log_file::path(&folder, *number))? {
+            ends.insert(cut.number, cut.length);
+        }
+    }
+    let next_log = numbers.last().map_or(1, |last| last + 1);
+    let mut writer = Writer::new(shared.clone(), jobs, state, next_log);
+    for number in &numbers {
+        let path = log_file::path(&folder, *number);
+        let mut n_batches = 0;
+        let contents = log_file::read(&path, ends.get(number).copied(), |batch| {
+            if batch.number <= state.group {
+                return;
+            }
+            // A full live set goes before the batch, so that the file that holds the rest of it stays.
+            if n_batches > 0 && writer.is_full() {
+                writer.freeze();
+                n_batches = 0;
+            }
+            if n_batches == 0 {
+                writer.adopt_log(*number);
+            }
+            n_batches += 1;
+            writer.apply(batch, None);
+        })?;
+        if contents.damaged_bytes > 0 {
+            shared.condition.lock().damaged += 1;
+            let aside = shared.config.damaged_folder().join(format!("log-{number:016}"));
+            file::make_folder(&shared.config.damaged_folder())?;
+            std::fs::copy(&path, &aside).map_err(file::failed("can't copy", &path))?;
+            tracing::error!(
+                "`{}` is damaged: {} bytes of it can't be read; the rest goes on, and a copy is kept in `{}`",
+                path.display(),
+                contents.damaged_bytes,
+                aside.display()
+            );
+        }
+        if contents.torn_bytes > 0 {
+            tracing::warn!(
+                "cut {} bytes off the end of `{}`: what was being written when the process ended, and never acknowledged",
+                contents.torn_bytes,
+                path.display()
+            );
+        }
+        if n_batches == 0 {
+            file::remove(&path)?;
+        } else if contents.torn_bytes > 0 {
+            writer.cut(Cut { number: *number, length: contents.length });
+        }
+    }
+    Ok(writer)
+}

@@ -1,0 +1,117 @@
+//! A segment's bodies: whole entries in compressed blocks. Here is an entry's number, give me the entry.
+//!
+//! Blocks stand one after the other in the file; a table says where each begins, which entry is its first, and its checksum.
+
+use bytes::Bytes;
+
+use crate::codec::{BlockReader, BlockWriter};
+use crate::engine::Held;
+
+/// How many bytes of entries go into one block: what reading one entry costs (about 60 us), against how well a block packs.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+/// zstd's level: 1, as for the log; higher ones pack little better here and cost more than all the rest of a seal.
+const LEVEL: i32 = 1;
+
+/// The most bytes that a block may unpack to: one entry of the largest admitted request, and a bound on what damaged bytes can ask for.
+const UNPACKED_BYTES_MAX: u64 = 1 << 30;
+
+/// How many bytes a block takes in the table: where it ends in the file (8), its first entry (4), its checksum (4), little endian.
+const ROW_BYTES: usize = 16;
+
+/// Bodies that are being written.
+#[derive(Debug, Default)]
+pub struct BodiesWriter {
+    block: BlockWriter,
+    packed: Vec<u8>,
+    table: Vec<u8>,
+    entries: u32,
+}
+
+impl BodiesWriter {
+    /// Adds an entry; its number is how many were added before.
+    pub fn add(&mut self, held: &Held) -> std::io::Result<()> {
+        self.block.add(held);
+        if self.block.len() >= BLOCK_BYTES {
+            self.end_block()?;
+        }
+        Ok(())
+    }
+
+    /// The file and the table.
+    pub fn finish(mut self) -> std::io::Result<(Vec<u8>, Vec<u8>)> {
+        self.end_block()?;
+        Ok((self.packed, self.table))
+    }
+
+    fn end_block(&mut self) -> std::io::Result<()> {
+        let block = std::mem::take(&mut self.block);
+        if block.entries() == 0 {
+            return Ok(());
+        }
+        let first = self.entries;
+        self.entries += block.entries();
+        let packed = zstd::bulk::compress(&block.finish(), LEVEL)?;
+        self.packed.extend_from_slice(&packed);
+        self.table.extend_from_slice(&(self.packed.len() as u64).to_le_bytes());
+        self.table.extend_from_slice(&first.to_le_bytes());
+        self.table.extend_from_slice(&crc32fast::hash(&packed).to_le_bytes());
+        Ok(())
+    }
+}
+
+/// The table of blocks, as a slice of its file.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockTable<'a>(pub &'a [u8]);
+
+impl BlockTable<'_> {
+    /// How many blocks there are.
+    pub fn len(self) -> usize {
+        self.0.len() / ROW_BYTES
+    }
+
+    /// The block that holds an entry, and the entry's place in it.
+    pub fn find(self, entry: u32) -> Option<(usize, usize)> {
+        let (mut low, mut high) = (0, self.len());
+        // All blocks before `low` begin at or before the entry, all from `high` on behind it.
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.first(middle) <= entry {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let block = low.checked_sub(1)?;
+        Some((block, (entry - self.first(block)) as usize))
+    }
+
+    /// Unpacks a block of the file, or says what is wrong with it.
+    pub fn read(self, bodies: &[u8], block: usize) -> Result<BlockReader, String> {
+        let begin = if block == 0 { 0 } else { self.end(block - 1) };
+        let packed = bodies.get(begin..self.end(block)).ok_or("a block lies outside the file")?;
+        let expected = self.row(block)[12..].try_into().map(u32::from_le_bytes).expect("a row ends with 4 bytes");
+        if crc32fast::hash(packed) != expected {
+            return Err(format!("the checksum of block {block} is wrong"));
+        }
+        let size = match zstd::zstd_safe::get_frame_content_size(packed) {
+            Ok(Some(size)) if size <= UNPACKED_BYTES_MAX => size as usize,
+            _ => return Err(format!("block {block} is not compressed")),
+        };
+        let unpacked = zstd::bulk::decompress(packed, size).map_err(|error| error.to_string())?;
+        BlockReader::new(Bytes::from(unpacked)).map_err(|error| error.to_string())
+    }
+
+    fn row(&self, block: usize) -> &[u8] {
+        &self.0[block * ROW_BYTES..(block + 1) * ROW_BYTES]
+    }
+
+    fn first(&self, block: usize) -> u32 {
+        self.row(block)[8..12].try_into().map(u32::from_le_bytes).expect("a slice of 4 bytes")
+    }
+
+    fn end(&self, block: usize) -> usize {
+        let end = self.row(block)[..8].try_into().map(u64::from_le_bytes).expect("a slice of 8 bytes");
+        usize::try_from(end).unwrap_or(usize::MAX)
+    }
+}

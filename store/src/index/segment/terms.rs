@@ -1,0 +1,267 @@
+//! A segment's index: here is a term, give me the bundles that have it. tantivy's inverted index, one document a bundle.
+//!
+//! Built in memory, whole, by the single-segment writer (a commit of tantivy's ordinary writer costs 50 ms and more, however small), and kept
+//! as one file of ours, so that a segment has few files to sync and each has its checksum in the manifest.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use prost::Message;
+use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
+use tantivy::directory::{
+    Directory, DirectoryLock, FileHandle, FileSlice, Lock, OwnedBytes, RamDirectory, WatchCallback, WatchHandle,
+    WritePtr,
+};
+use tantivy::schema::{BytesOptions, Field, IndexRecordOption, Schema};
+use tantivy::{DocSet, Index, InvertedIndexReader, SegmentReader, TERMINATED, TantivyDocument, Term};
+
+/// How much memory tantivy plans for while it builds a segment; its tables grow beyond it where they must.
+const BUILD_BYTES: usize = 16 << 20;
+
+/// How many terms one beginning may stand for before it narrows no more: reading their lists would cost more than looking at the entries.
+const BEGINNING_TERMS_MAX: usize = 4_096;
+
+/// The name of the only field.
+const FIELD: &str = "term";
+
+/// The files of tantivy's index, one after the other, and then a table of them and the table's length in 8 bytes.
+#[derive(Clone, PartialEq, Message)]
+struct Contents {
+    #[prost(message, repeated, tag = "1")]
+    files: Vec<Inner>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Inner {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(uint64, tag = "2")]
+    length: u64,
+}
+
+/// An index that is being built.
+pub struct TermsWriter {
+    directory: RamDirectory,
+    writer: tantivy::SingleSegmentIndexWriter,
+    field: Field,
+}
+
+impl TermsWriter {
+    /// Of no bundle yet.
+    pub fn new() -> tantivy::Result<TermsWriter> {
+        let mut schema = Schema::builder();
+        let field = schema.add_bytes_field(FIELD, BytesOptions::default().set_indexed());
+        let directory = RamDirectory::create();
+        let writer =
+            Index::builder().schema(schema.build()).single_segment_index_writer(directory.clone(), BUILD_BYTES)?;
+        Ok(TermsWriter { directory, writer, field })
+    }
+
+    /// Adds the next bundle's terms.
+    pub fn add(&mut self, terms: &[Vec<u8>]) -> tantivy::Result<()> {
+        let mut document = TantivyDocument::new();
+        for term in terms {
+            document.add_bytes(self.field, term);
+        }
+        self.writer.add_document(document)
+    }
+
+    /// The whole file.
+    pub fn finish(self) -> tantivy::Result<Vec<u8>> {
+        let index = self.writer.finalize()?;
+        let mut names: Vec<PathBuf> = index.directory().list_managed_files().into_iter().collect();
+        names.push(PathBuf::from("meta.json"));
+        names.sort_unstable();
+        names.dedup();
+        let mut bytes = Vec::new();
+        let mut contents = Contents::default();
+        for name in names {
+            let file = self.directory.open_read(&name)?.read_bytes()?;
+            bytes.extend_from_slice(&file);
+            contents.files.push(Inner { name: name.to_string_lossy().into_owned(), length: file.len() as u64 });
+        }
+        let table = contents.encode_to_vec();
+        bytes.extend_from_slice(&table);
+        bytes.extend_from_slice(&(table.len() as u64).to_le_bytes());
+        Ok(bytes)
+    }
+}
+
+/// An index that is being read.
+pub struct Terms {
+    field: Field,
+    index: Arc<InvertedIndexReader>,
+    n_bundles: u32,
+}
+
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terms").field("n_bundles", &self.n_bundles).finish_non_exhaustive()
+    }
+}
+
+impl Terms {
+    /// Opens what [`TermsWriter`] wrote, or says why that can't be done.
+    pub fn open(bytes: &OwnedBytes) -> Result<Terms, String> {
+        let directory = PackedDirectory::new(bytes).ok_or("its table of contents can't be read")?;
+        let open = || -> tantivy::Result<Terms> {
+            let index = Index::open(directory)?;
+            let field = index.schema().get_field(FIELD)?;
+            let segments = index.searchable_segments()?;
+            let [segment] = segments.as_slice() else {
+                return Err(tantivy::TantivyError::InternalError(format!("{} segments, not one", segments.len())));
+            };
+            let reader = SegmentReader::open(segment)?;
+            Ok(Terms { field, index: reader.inverted_index(field)?, n_bundles: reader.max_doc() })
+        };
+        open().map_err(|error| error.to_string())
+    }
+
+    /// How many bundles it tells apart.
+    pub fn n_bundles(&self) -> u32 {
+        self.n_bundles
+    }
+
+    /// The bundles that have exactly this term, in order.
+    pub fn bundles(&self, term: &[u8]) -> io::Result<Vec<u32>> {
+        let term = Term::from_field_bytes(self.field, term);
+        let mut bundles = Vec::new();
+        if let Some(mut postings) = self.index.read_postings(&term, IndexRecordOption::Basic)? {
+            while postings.doc() != TERMINATED {
+                bundles.push(postings.doc());
+                postings.advance();
+            }
+        }
+        Ok(bundles)
+    }
+
+    /// The bundles that have a term which begins like this, in order; `None` where too many terms do.
+    pub fn bundles_beginning(&self, beginning: &[u8]) -> io::Result<Option<Vec<u32>>> {
+        let mut stream = self.index.terms().range().ge(beginning).into_stream()?;
+        let mut bundles = Vec::new();
+        let mut n_terms = 0;
+        while stream.advance() && stream.key().starts_with(beginning) {
+            n_terms += 1;
+            if n_terms > BEGINNING_TERMS_MAX {
+                return Ok(None);
+            }
+            let mut postings = self.index.read_postings_from_terminfo(stream.value(), IndexRecordOption::Basic)?;
+            while postings.doc() != TERMINATED {
+                bundles.push(postings.doc());
+                postings.advance();
+            }
+        }
+        bundles.sort_unstable();
+        bundles.dedup();
+        Ok(Some(bundles))
+    }
+}
+
+/// tantivy's files within one file of ours; for reading only.
+#[derive(Clone)]
+struct PackedDirectory {
+    files: Arc<HashMap<PathBuf, OwnedBytes>>,
+}
+
+impl PackedDirectory {
+    fn new(bytes: &OwnedBytes) -> Option<PackedDirectory> {
+        let table_end = bytes.len().checked_sub(8)?;
+        let table_length = u64::from_le_bytes(bytes[table_end..].try_into().ok()?);
+        let table_begin = table_end.checked_sub(usize::try_from(table_length).ok()?)?;
+        let contents = Contents::decode(&bytes[table_begin..table_end]).ok()?;
+        let mut files = HashMap::new();
+        let mut begin = 0_usize;
+        for file in contents.files {
+            let end = begin.checked_add(usize::try_from(file.length).ok()?).filter(|end| *end <= table_begin)?;
+            files.insert(PathBuf::from(file.name), bytes.slice(begin..end));
+            begin = end;
+        }
+        Some(PackedDirectory { files: Arc::new(files) })
+    }
+
+    fn file(&self, path: &Path) -> Result<OwnedBytes, OpenReadError> {
+        self.files.get(path).cloned().ok_or_else(|| OpenReadError::FileDoesNotExist(path.to_owned()))
+    }
+}
+
+fn read_only() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "a segment never changes")
+}
+
+impl fmt::Debug for PackedDirectory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackedDirectory").field("files", &self.files.len()).finish()
+    }
+}
+
+impl Directory for PackedDirectory {
+    fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+        Ok(Arc::new(FileSlice::new(Arc::new(self.file(path)?))))
+    }
+
+    fn delete(&self, path: &Path) -> Result<(), DeleteError> {
+        Err(DeleteError::IoError { io_error: Arc::new(read_only()), filepath: path.to_owned() })
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
+        Ok(self.files.contains_key(path))
+    }
+
+    fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
+        Err(OpenWriteError::IoError { io_error: Arc::new(read_only()), filepath: path.to_owned() })
+    }
+
+    fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
+        Ok(self.file(path)?.to_vec())
+    }
+
+    fn atomic_write(&self, _: &Path, _: &[u8]) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Nobody else writes, so there is nothing to lock.
+    fn acquire_lock(&self, _: &Lock) -> Result<DirectoryLock, LockError> {
+        Ok(DirectoryLock::from(Box::new(())))
+    }
+
+    fn watch(&self, _: WatchCallback) -> tantivy::Result<WatchHandle> {
+        Ok(WatchHandle::empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_found_by_whole_and_by_beginning() {
+        let mut writer = TermsWriter::new().unwrap();
+        for number in 0..300_u32 {
+            let terms =
+                vec![b"wall".to_vec(), format!("wword{}", number % 10).into_bytes(), vec![0, 255, number as u8]];
+            writer.add(&terms).unwrap();
+        }
+        let terms = Terms::open(&OwnedBytes::new(writer.finish().unwrap())).unwrap();
+        assert_eq!(terms.n_bundles(), 300);
+        assert_eq!(terms.bundles(b"wall").unwrap(), (0..300).collect::<Vec<_>>());
+        assert_eq!(terms.bundles(b"wword3").unwrap().len(), 30);
+        assert_eq!(terms.bundles(&[0, 255, 7]).unwrap(), [7, 263]);
+        assert_eq!(terms.bundles(b"wwor").unwrap(), [0_u32; 0]);
+        assert_eq!(terms.bundles_beginning(b"wwor").unwrap().unwrap().len(), 300);
+        assert_eq!(terms.bundles_beginning(b"x").unwrap().unwrap(), [0_u32; 0]);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error() {
+        for bytes in [&b""[..], b"12345678", &[0xFF; 40]] {
+            assert!(Terms::open(&OwnedBytes::new(bytes.to_vec())).is_err());
+        }
+    }
+}

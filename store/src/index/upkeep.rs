@@ -1,0 +1,146 @@
+//! The thread that looks after the segments: makes them of frozen live sets, rewrites them when something is forgotten, merges small ones,
+//! and removes what is too old or too much. Only this thread adds and removes segments, but for damaged ones, which whoever meets them sets aside.
+
+pub mod forget; // rewrites segments without what was forgotten
+mod merge; // makes one segment of several small ones
+mod retention; // removes what is too old or too much
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::hash::IdentityKey;
+use super::log_file;
+use super::segment::Segment;
+use super::segment::build::{self, Kept};
+use super::segment::manifest::Manifest;
+use super::state::State;
+use super::view::{Frozen, Shared};
+use super::writer::chain;
+use crate::engine::{Forgotten, StoreError};
+use crate::file;
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Job {
+    /// Makes a frozen live set a segment.
+    Seal(Arc<Frozen>),
+    /// Rewrites the segments that hold these.
+    Rewrite {
+        /// What was forgotten.
+        keys: Vec<IdentityKey>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Forgotten, StoreError>>,
+    },
+}
+
+/// How often retention and merges are looked at.
+const ROUND: Duration = Duration::from_secs(30);
+
+/// How long to wait before a segment that couldn't be written is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Works until nobody can ask for anything any more.
+pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
+    let mut round = Instant::now();
+    loop {
+        match jobs.recv_timeout(ROUND) {
+            Ok(Job::Seal(frozen)) => {
+                seal_until_done(shared, &frozen);
+            }
+            Ok(Job::Rewrite { keys, reply }) => {
+                let _gone = reply.send(forget::rewrite(shared, &keys));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if round.elapsed() >= ROUND.min(shared.config.seal_age) {
+            round = Instant::now();
+            if let Err(error) = retention::apply(shared).and_then(|()| merge::once(shared)) {
+                tracing::error!("segments can't be looked after: {}", chain(&error));
+            }
+        }
+    }
+}
+
+/// Makes a frozen live set a segment. While the disk is full or fails, it stays in memory and in the log, can be found, and is tried again.
+fn seal_until_done(shared: &Shared, frozen: &Frozen) {
+    loop {
+        match seal(shared, frozen) {
+            Ok(()) => {
+                shared.condition.lock().not_sealing = None;
+                return;
+            }
+            Err(error) => {
+                let reason = chain(&error);
+                let before = shared.condition.lock().not_sealing.replace(reason.clone());
+                if before.as_ref() != Some(&reason) {
+                    tracing::error!("a segment can't be written, and is tried again: {reason}");
+                }
+            }
+        }
+        // The engine is being closed: the log has all of it, and the next start goes on.
+        if shared.is_closing.load(std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
+    let entries = {
+        let forgotten = shared.forgotten.read();
+        let live = frozen.live.read();
+        let kept =
+            live.entries().iter().map(|entry| Kept { held: entry.held.clone(), key: IdentityKey::of(&entry.identity) });
+        kept.filter(|kept| !forgotten.contains(&kept.key)).collect::<Vec<_>>()
+    };
+    let segment = if entries.is_empty() {
+        None
+    } else {
+        let manifest = Manifest {
+            number: frozen.number,
+            group: frozen.state.group,
+            sequence_last: frozen.state.sequence,
+            checkpoints: frozen.state.checkpoints.values().cloned().collect(),
+            ..Manifest::default()
+        };
+        Some(write(shared, manifest, entries)?)
+    };
+    // From here on the segment holds them durably; the state only says so more briefly, and the log files only take room.
+    write_state(shared, &frozen.state)?;
+    shared.change(|view| {
+        view.frozen.retain(|other| other.number != frozen.number);
+        if let Some(segment) = segment {
+            let place = view.segments.partition_point(|other| other.number() < segment.number());
+            view.segments.insert(place, segment);
+        }
+    });
+    drop(shared.sealing.lock());
+    shared.sealed.notify_all();
+    for number in &frozen.logs {
+        file::remove(&log_file::path(&shared.config.log_folder(), *number))?;
+    }
+    Ok(())
+}
+
+/// Writes a segment and opens it.
+fn write(shared: &Shared, manifest: Manifest, entries: Vec<Kept>) -> Result<Arc<Segment>, StoreError> {
+    let folder = shared.config.segments_folder();
+    let path = build::folder(&folder, manifest.number);
+    // Where an earlier try got as far as this and then failed at something else.
+    file::remove_folder(&path)?;
+    let manifest = build::build(&folder, manifest, entries)?;
+    let opened = Segment::open(&path, manifest);
+    let segment =
+        opened.map_err(|damage| StoreError::Damaged { path: path.display().to_string(), reason: damage.reason })?;
+    Ok(Arc::new(segment))
+}
+
+fn write_state(shared: &Shared, state: &State) -> Result<(), StoreError> {
+    let next_segment = shared.next_segment.load(std::sync::atomic::Ordering::Relaxed);
+    let forgotten = shared.forgotten.read().clone();
+    State { next_segment, forgotten, ..state.clone() }.write(&shared.config.state_path())
+}

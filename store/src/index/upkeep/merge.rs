@@ -1,0 +1,47 @@
+//! Makes one segment of several small ones: a quiet day seals one every few minutes, and each costs every question a look.
+//!
+//! An entry is merged at most a handful of times, and only into a segment of the usual size: merging costs as much as sealing.
+
+use std::sync::Arc;
+
+use super::forget::{read, replace};
+use crate::engine::StoreError;
+use crate::index::segment::Segment;
+use crate::index::segment::build::Kept;
+use crate::index::view::Shared;
+
+/// How many small segments are let stand before they are merged.
+const SMALL_MAX: usize = 8;
+
+/// A segment with less than this share of a full one's entries is small.
+const SMALL_SHARE: u64 = 4;
+
+/// Merges small segments that follow one another, where there are enough of them; one new segment at the most.
+pub fn once(shared: &Shared) -> Result<(), StoreError> {
+    let full = shared.config.seal_entries as u64;
+    let view = shared.look();
+    let mut small: Vec<&Arc<Segment>> =
+        view.segments.iter().filter(|segment| segment.manifest.entries() < full / SMALL_SHARE).collect();
+    if small.len() < SMALL_MAX {
+        return Ok(());
+    }
+    small.sort_by_key(|segment| segment.manifest.sequences.0);
+    let mut together: Vec<Arc<Segment>> = Vec::new();
+    let mut entries: Vec<Kept> = Vec::new();
+    for segment in small {
+        if entries.len() as u64 + segment.manifest.entries() > full {
+            break;
+        }
+        let Ok(more) = shared.ask(segment, || read(shared, segment)) else { continue };
+        entries.extend(more);
+        together.push(segment.clone());
+    }
+    if together.len() < 2 {
+        return Ok(());
+    }
+    let forgotten = shared.forgotten.read().clone();
+    entries.retain(|kept| !forgotten.contains(&kept.key));
+    replace(shared, &together, entries)?;
+    tracing::debug!("merged {} small segments", together.len());
+    Ok(())
+}

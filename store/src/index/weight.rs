@@ -1,0 +1,54 @@
+//! About how much memory an entry takes, counted and not hoped for: admission and sealing go by it.
+
+use crate::entry::Entry;
+use crate::record::Record;
+use crate::value::{Attributes, Value};
+
+/// What an allocation costs beside its bytes: the allocator's rounding, and the pointer, length and capacity that refer to it.
+const ALLOCATION_BYTES: usize = 40;
+
+/// What the live set's own maps and columns take for each entry.
+const INDEX_BYTES: usize = 400;
+
+/// About how many bytes of memory an entry takes in the live set.
+pub fn weight(entry: &Entry) -> usize {
+    let own = match entry {
+        Entry::Record(record) => of_record(record),
+        Entry::Span(span) => {
+            let events: usize = span.events.iter().map(|event| ALLOCATION_BYTES + attributes(&event.attributes)).sum();
+            let links: usize = span.links.iter().map(|link| ALLOCATION_BYTES + attributes(&link.attributes)).sum();
+            let messaging = if span.messaging.is_some() { 6 * ALLOCATION_BYTES } else { 0 };
+            span.name.len() + span.trace_state.len() + attributes(&span.attributes) + events + links + messaging
+        }
+        Entry::Log(log) => {
+            value(&log.body) + attributes(&log.attributes) + log.severity_text.len() + log.event_name.len()
+        }
+    };
+    own + size_of::<Entry>() + INDEX_BYTES
+}
+
+fn of_record(record: &Record) -> usize {
+    let bytes = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, |bytes| bytes.len() + ALLOCATION_BYTES);
+    let headers: usize =
+        record.headers.iter().map(|header| header.name.len() + bytes(&header.value) + ALLOCATION_BYTES).sum();
+    let failure = record.failure.as_ref().map_or(0, |failure| {
+        let texts = [&failure.message, &failure.stack_trace, &failure.exception, &failure.group];
+        texts.iter().map(|text| ALLOCATION_BYTES + text.as_ref().map_or(0, String::len)).sum()
+    });
+    bytes(&record.key) + bytes(&record.body) + headers + failure + 8 * ALLOCATION_BYTES
+}
+
+fn attributes(attributes: &Attributes) -> usize {
+    attributes.iter().map(|(name, said)| name.len() + ALLOCATION_BYTES + value(said)).sum()
+}
+
+fn value(said: &Value) -> usize {
+    ALLOCATION_BYTES
+        + match said {
+            Value::Empty | Value::Bool(_) | Value::Int(_) | Value::Double(_) => 0,
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::List(values) => values.iter().map(value).sum(),
+            Value::Map(entries) => attributes(entries),
+        }
+}

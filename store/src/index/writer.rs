@@ -1,0 +1,388 @@
+//! The thread that writes the log: takes what was appended, groups it, makes it durable, makes it visible, and then acknowledges it.
+//!
+//! ```text
+//! loop { take all that waits -> leave out what is held -> log, fsync -> live set -> acknowledge; freeze the live set where it is full }
+//! ```
+//! A group is kept whole or refused whole. What was refused is nowhere visible.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::batch::{self, Batch};
+use super::hash::IdentityKey;
+use super::live::Live;
+use super::log_file::{Cut, LogFile};
+use super::state::State;
+use super::upkeep;
+use super::view::{Frozen, Shared, View};
+use super::weight::weight;
+use crate::checkpoint::Checkpoint;
+use crate::codec::BlockWriter;
+use crate::engine::{Held, Sequence, StoreError};
+use crate::entry::{Entry, Identity};
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Keeps entries with their checkpoint.
+    Append {
+        /// The entries.
+        entries: Vec<Entry>,
+        /// What covers them.
+        checkpoint: Checkpoint,
+        /// The memory that was admitted for them; free again when they are kept or refused.
+        admitted: OwnedSemaphorePermit,
+        /// Where the answer goes.
+        reply: Reply,
+    },
+    /// Hides entries for good.
+    Forget {
+        /// Which.
+        keys: Vec<IdentityKey>,
+        /// Where the answer goes.
+        reply: Reply,
+    },
+    /// Freezes the live set, however small it is.
+    Freeze {
+        /// Where the answer goes.
+        reply: Reply,
+    },
+}
+
+/// Where an answer goes.
+pub type Reply = oneshot::Sender<Result<Sequence, StoreError>>;
+
+/// About how many bytes go into one group: large enough to share an fsync among many, small enough that the first doesn't wait for long.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// How many frozen live sets may wait to become segments. Each takes as much memory as the live set; when one waits already, appending waits too.
+const FROZEN_MAX: usize = 1;
+
+/// How long appending waits for a frozen live set to become a segment before it refuses: longer than any seal takes on a disk that works.
+const SEAL_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How often the age of the live set is looked at while nothing comes.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How many entries' further copies are counted at the most; beyond that they are still kept once, but no longer counted.
+const REPEATS_MAX: usize = 200_000;
+
+/// When to try again after a refusal: about as long as freeing some disk takes.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// The writer, owned by its thread.
+#[derive(Debug)]
+pub struct Writer {
+    shared: Arc<Shared>,
+    upkeep: Sender<upkeep::Job>,
+    /// The file that is being written; `None` before the first group and after a failure.
+    log: Option<LogFile>,
+    /// What the next log file says of the one before it.
+    cut: Option<Cut>,
+    next_log: u64,
+    /// The log files that hold entries of the active live set.
+    logs: Vec<u64>,
+    group: u64,
+    sequence: u64,
+    /// When the active live set got its first entry.
+    since: Option<Instant>,
+}
+
+/// A group that is being put together.
+#[derive(Default)]
+struct Group {
+    batch: Batch,
+    identities: Vec<(Identity, IdentityKey)>,
+    /// Where in the batch a new entry is.
+    places: HashMap<IdentityKey, usize>,
+    repeats: HashMap<IdentityKey, u32>,
+}
+
+impl Writer {
+    /// Goes on after the groups that were replayed.
+    pub fn new(shared: Arc<Shared>, upkeep: Sender<upkeep::Job>, state: &State, next_log: u64) -> Writer {
+        let (group, sequence) = (state.group, state.sequence);
+        Writer { shared, upkeep, log: None, cut: None, next_log, logs: Vec::new(), group, sequence, since: None }
+    }
+
+    /// Takes over a log file that was replayed: it goes when the active live set has become a segment.
+    pub fn adopt_log(&mut self, number: u64) {
+        self.logs.push(number);
+    }
+
+    /// Says that a replayed file ends before its last bytes.
+    pub fn cut(&mut self, cut: Cut) {
+        self.cut = Some(cut);
+    }
+
+    /// Works until nobody can ask for anything any more.
+    pub fn run(mut self, commands: &Receiver<Command>) {
+        loop {
+            let first = match commands.recv_timeout(IDLE) {
+                Ok(command) => Some(command),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if let Some(first) = first {
+                self.work(first, commands);
+            }
+            if self.is_full() {
+                self.freeze();
+            }
+        }
+    }
+
+    /// Applies a group of the log to the live set; also what a replay does.
+    pub fn apply(&mut self, batch: Batch, identities: Option<Vec<(Identity, IdentityKey)>>) {
+        self.group = self.group.max(batch.number);
+        let view = self.shared.look();
+        {
+            let mut forgotten = self.shared.forgotten.write();
+            forgotten.extend(batch.forgotten.iter().copied());
+        }
+        let identities = identities.unwrap_or_else(|| {
+            let identity = |held: &Held| held.entry.identity();
+            batch.entries.iter().map(identity).map(|identity| (identity.clone(), IdentityKey::of(&identity))).collect()
+        });
+        if !batch.entries.is_empty() && self.since.is_none() {
+            self.since = Some(Instant::now());
+        }
+        let mut live = view.active.write();
+        for (held, (identity, key)) in batch.entries.into_iter().zip(identities) {
+            self.sequence = self.sequence.max(held.sequence.0);
+            live.add(held, identity, key);
+        }
+        let mut repeats = self.shared.repeats.write();
+        for (key, times) in batch.repeats {
+            if live.repeat(key, times) {
+                continue;
+            }
+            if repeats.len() < REPEATS_MAX || repeats.contains_key(&key) {
+                let held = repeats.entry(key).or_default();
+                *held = held.saturating_add(times);
+            }
+        }
+        drop((live, repeats));
+        let mut checkpoints = self.shared.checkpoints.write();
+        for checkpoint in batch.checkpoints {
+            match checkpoints.get_mut(&checkpoint.source) {
+                Some(held) => held.advance(&checkpoint),
+                None => {
+                    checkpoints.insert(checkpoint.source.clone(), checkpoint);
+                }
+            }
+        }
+        drop(checkpoints);
+        let sequence = Sequence(self.sequence);
+        self.shared.generation.send_if_modified(|generation| {
+            let grew = sequence > *generation;
+            *generation = sequence.max(*generation);
+            grew
+        });
+    }
+
+    /// Whether the active live set should become a segment.
+    pub fn is_full(&self) -> bool {
+        let config = &self.shared.config;
+        let is_old = self.since.is_some_and(|since| since.elapsed() >= config.seal_age);
+        let view = self.shared.look();
+        let live = view.active.read();
+        let n_entries = live.entries().len();
+        n_entries >= config.seal_entries || live.bytes() as u64 >= config.seal_bytes() || (is_old && n_entries > 0)
+    }
+
+    /// Hands the active live set over to become a segment, and begins a new one with a new log file.
+    pub fn freeze(&mut self) {
+        let frozen = Arc::new(Frozen {
+            live: self.shared.look().active.clone(),
+            logs: std::mem::take(&mut self.logs),
+            state: State {
+                group: self.group,
+                sequence: self.sequence,
+                next_segment: 0,
+                checkpoints: self.shared.checkpoints.read().clone(),
+                repeats: self.shared.repeats.read().clone(),
+                forgotten: self.shared.forgotten.read().clone(),
+            },
+            number: self.shared.number_segment(),
+        });
+        self.shared.change(|view: &mut View| {
+            view.active = Arc::new(RwLock::new(Live::default()));
+            view.frozen.push(frozen.clone());
+        });
+        self.log = None;
+        self.since = None;
+        // Only when the engine is being dropped nobody takes it; the log has all of it, and the next start goes on.
+        let _gone = self.upkeep.send(upkeep::Job::Seal(frozen));
+    }
+
+    fn work(&mut self, first: Command, commands: &Receiver<Command>) {
+        let mut group = Group::default();
+        let mut replies = Vec::new();
+        let mut freezes = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(command) = next {
+            match command {
+                Command::Append { entries, checkpoint, admitted, reply } => {
+                    bytes += self.gather(&mut group, entries, checkpoint);
+                    replies.push((reply, Some(admitted)));
+                }
+                Command::Forget { keys, reply } => {
+                    group.batch.forgotten.extend(keys);
+                    replies.push((reply, None));
+                }
+                Command::Freeze { reply } => freezes.push(reply),
+            }
+            next = if bytes < GROUP_BYTES && freezes.is_empty() { commands.try_recv().ok() } else { None };
+        }
+        let outcome = self.keep(group);
+        for (reply, admitted) in replies {
+            drop(admitted);
+            // Whoever asked may have gone; what was kept stays kept.
+            let _gone = reply.send(match &outcome {
+                Ok(sequence) => Ok(*sequence),
+                Err(reason) => Err(StoreError::Refused { reason: reason.clone(), retry_after: RETRY_AFTER }),
+            });
+        }
+        if !freezes.is_empty() {
+            self.freeze();
+        }
+        for reply in freezes {
+            let _gone = reply.send(Ok(Sequence(self.sequence)));
+        }
+    }
+
+    /// Adds entries to the group, leaving out what is held already.
+    fn gather(&self, group: &mut Group, entries: Vec<Entry>, checkpoint: Checkpoint) -> usize {
+        let view = self.shared.look();
+        let mut bytes = 0;
+        if !checkpoint.partitions.is_empty() || checkpoint.cluster.is_some() {
+            group.batch.checkpoints.push(checkpoint);
+        }
+        for entry in entries {
+            let identity = entry.identity();
+            let key = IdentityKey::of(&identity);
+            if self.shared.forgotten.read().contains(&key) {
+                continue;
+            }
+            if let Some(place) = group.places.get(&key) {
+                group.batch.entries[*place].copies += 1;
+                continue;
+            }
+            if self.is_held(&view, key, &entry, &identity) {
+                *group.repeats.entry(key).or_default() += 1;
+                continue;
+            }
+            bytes += weight(&entry);
+            group.places.insert(key, group.batch.entries.len());
+            let sequence = Sequence(self.sequence + 1 + group.batch.entries.len() as u64);
+            group.batch.entries.push(Held { entry: Arc::new(entry), sequence, copies: 1 });
+            group.identities.push((identity, key));
+        }
+        bytes
+    }
+
+    fn is_held(&self, view: &View, key: IdentityKey, entry: &Entry, identity: &Identity) -> bool {
+        if view.active.read().holds(key) || view.frozen.iter().any(|frozen| frozen.live.read().holds(key)) {
+            return true;
+        }
+        let nanos = entry.time().as_nanos();
+        view.segments.iter().rev().any(|segment| {
+            let holds = self.shared.ask(segment, || segment.holds(&self.shared.caches, key, nanos, identity));
+            holds.unwrap_or(false)
+        })
+    }
+
+    /// Keeps a group, or says why it was refused.
+    fn keep(&mut self, mut group: Group) -> Result<Sequence, String> {
+        group.batch.repeats = group.repeats.into_iter().collect();
+        let batch = &mut group.batch;
+        let is_empty = batch.entries.is_empty()
+            && batch.checkpoints.is_empty()
+            && batch.repeats.is_empty()
+            && batch.forgotten.is_empty();
+        if is_empty {
+            return Ok(Sequence(self.sequence));
+        }
+        self.wait_for_seal()?;
+        batch.number = self.group + 1;
+        let mut block = BlockWriter::default();
+        batch.entries.iter().for_each(|held| block.add(held));
+        let written = batch::pack(batch, block.finish())
+            .map_err(|error| error.to_string())
+            .and_then(|payload| self.log(&payload));
+        if let Err(reason) = written {
+            if let Some(log) = self.log.take() {
+                self.cut = Some(log.abandon());
+            }
+            self.refuse(&reason);
+            return Err(reason);
+        }
+        let mut condition = self.shared.condition.lock();
+        if condition.refusing.take().is_some() {
+            tracing::info!("entries are taken again");
+        }
+        drop(condition);
+        self.apply(group.batch, Some(group.identities));
+        Ok(Sequence(self.sequence))
+    }
+
+    fn log(&mut self, payload: &[u8]) -> Result<(), String> {
+        let began = Instant::now();
+        if self.log.is_none() {
+            let (folder, durability) = (self.shared.config.log_folder(), self.shared.config.durability);
+            // A number is tried once: what a failed sync left of a file nobody knows.
+            let number = self.next_log;
+            self.next_log += 1;
+            let created = LogFile::create(&folder, number, self.cut, durability).map_err(|error| chain(&error))?;
+            self.cut = None;
+            self.logs.push(created.number());
+            self.log = Some(created);
+        }
+        let log = self.log.as_mut().ok_or("there is no log file")?;
+        log.append(payload).map_err(|error| format!("the log can't be written: {error}"))?;
+        self.shared.condition.lock().last_fsync = Some(began.elapsed());
+        Ok(())
+    }
+
+    /// Back-pressure: a live set more would take more memory than the limit allows.
+    fn wait_for_seal(&self) -> Result<(), String> {
+        let began = Instant::now();
+        let mut sealing = self.shared.sealing.lock();
+        while self.shared.look().frozen.len() > FROZEN_MAX {
+            if began.elapsed() >= SEAL_WAIT_MAX {
+                let why = self.shared.condition.lock().not_sealing.clone();
+                let reason = why.unwrap_or_else(|| "the disk doesn't keep up with what comes in".to_owned());
+                self.refuse(&reason);
+                return Err(reason);
+            }
+            self.shared.sealed.wait_for(&mut sealing, Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, reason: &str) {
+        let mut condition = self.shared.condition.lock();
+        if condition.refusing.is_none() {
+            tracing::error!("entries are refused until this is mended: {reason}");
+        }
+        condition.refusing = Some(reason.to_owned());
+    }
+}
+
+/// An error with all of its causes, for people.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,8 @@
+//! What every store promises, asked of both engines; and what only an engine with files can be asked.
+
+mod contract {
+    pub mod cases; // the same questions to every engine
+    pub mod damage; // damaged, torn, foreign and newer files
+    pub mod model; // any order of appends, seals, restarts and forgets: the answers are those of `memory`
+    pub mod restart; // what outlives the process, however it ends
+}
