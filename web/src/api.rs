@@ -24,6 +24,7 @@ use axum::routing::get;
 use crate::state::AppState;
 
 pub use self::decide::decide;
+pub use self::problem::in_details;
 
 /// What is answered under `/api/v1`.
 pub fn routes() -> Router<AppState> {

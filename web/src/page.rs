@@ -147,6 +147,11 @@ impl Problem {
         self
     }
 
+    /// What is wrong and why, in words.
+    pub fn in_words(&self) -> String {
+        if self.says.is_empty() { self.title.clone() } else { format!("{}: {}", self.title, self.says) }
+    }
+
     /// Offers a way out.
     pub fn try_instead(mut self, label: &str, href: Href) -> Problem {
         self.ways_out.push((label.to_owned(), href));

@@ -48,6 +48,7 @@ fn wrapped(routes: Router<AppState>, state: AppState) -> Router {
     routes
         .layer(from_fn_with_state(state.clone(), page::show_problems))
         .layer(from_fn_with_state(state.clone(), guard::check))
+        .layer(from_fn(api::in_details))
         .layer(from_fn(guard::bind_browsers))
         .layer(CompressionLayer::new())
         .with_state(state)

@@ -139,6 +139,18 @@ async fn what_is_not_known_or_not_readable_is_told_apart() {
 }
 
 #[tokio::test]
+async fn what_the_guard_refuses_is_told_in_problem_details_too() {
+    let rebound = Console::over(shop().await).sending("host", "evil.example");
+    problem(&rebound, "/api/v1/status", 421).await;
+    let locked = Console::locked(shop().await);
+    let refused = problem(&locked, "/api/v1/status", 401).await;
+    assert!(refused["detail"].as_str().unwrap().starts_with("Log in first: "), "{refused}");
+    assert_eq!(locked.get("/api/v1/status").await.header("www-authenticate"), "Bearer");
+    assert_eq!(locked.get("/metrics").await.status, StatusCode::UNAUTHORIZED);
+    json(&locked.sending("authorization", "Bearer view secret"), "/api/v1/status").await;
+}
+
+#[tokio::test]
 async fn search_goes_page_by_page_newest_first_and_to_the_end() {
     let console = Console::over(shop().await);
     let mut path = "/api/v1/search?limit=4".to_owned();
