@@ -23,6 +23,7 @@ use store::engine::{Held, Sequence};
 use store::{Query, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::ask::Params;
 use super::problem::Problem;
@@ -89,6 +90,7 @@ struct Live {
     generation: watch::Receiver<Sequence>,
     reached: Sequence,
     pushed_at: Instant,
+    stopping: CancellationToken,
     waiting: VecDeque<Event>,
     _place: OwnedSemaphorePermit,
 }
@@ -111,19 +113,23 @@ impl Live {
             reached: after.unwrap_or(latest).min(latest),
             generation,
             pushed_at: Instant::now() - LIVE_STEP,
+            stopping: state.stopping,
             waiting: VecDeque::from([Event::default().comment("live").retry(Duration::from_secs(2))]),
             _place: place,
         }
     }
 
-    /// The next event; `None` when the store has closed, or can't answer: the browser comes again, and then hears why.
+    /// The next event; `None` when we stop, or when the store can't answer: the browser comes again, and then hears why.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 return Some(event);
             }
             let reached = self.reached;
-            self.generation.wait_for(|latest| *latest > reached).await.ok()?;
+            tokio::select! {
+                () = self.stopping.cancelled() => return None,
+                grown = self.generation.wait_for(|latest| *latest > reached) => drop(grown.ok()?),
+            }
             tokio::time::sleep_until(self.pushed_at + LIVE_STEP).await;
             self.pushed_at = Instant::now();
             if let Err(error) = self.look().await {

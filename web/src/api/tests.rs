@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use store::board::{ChannelStatus, SourceState, SourceStatus};
 use store::memory::Memory;
 use store::{Board, Checkpoint, Entry, Store, fixture};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::config::Config;
@@ -345,7 +346,11 @@ async fn read_until(body: &mut Body, words: &str) -> String {
 }
 
 async fn open(store: Arc<Memory>, path: &str, last_event_id: Option<&str>) -> Body {
-    let state = state(&Config::default(), &[], store, Arc::default()).unwrap();
+    open_until(CancellationToken::new(), store, path, last_event_id).await
+}
+
+async fn open_until(stopping: CancellationToken, store: Arc<Memory>, path: &str, last_event_id: Option<&str>) -> Body {
+    let state = state(&Config::default(), &[], store, Arc::default(), stopping).unwrap();
     let mut request = Request::get(path).header("host", "localhost:7455");
     if let Some(id) = last_event_id {
         request = request.header("last-event-id", id);
@@ -383,4 +388,13 @@ async fn a_stream_that_lies_far_behind_skips_and_says_how_many() {
     assert!(text.contains("event: dropped"), "{}", &text[..500]);
     assert!(text.contains("{\"skipped\":24500}"), "{}", &text[..500]);
     assert_eq!(text.matches("\"kind\":\"record\"").count(), 500);
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_the_console_stops() {
+    let stopping = CancellationToken::new();
+    let live = open_until(stopping.clone(), shop().await, "/api/v1/live", None).await;
+    stopping.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(5), live.collect()).await;
+    assert!(ended.expect("it ends by itself").is_ok());
 }
