@@ -161,7 +161,7 @@ impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
         let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-        let (unit, factor) = units.into_iter().find(|(_, factor)| millis % factor == 0).unwrap_or(("ms", 1));
+        let (unit, factor) = units.into_iter().find(|(_, factor)| millis.is_multiple_of(*factor)).unwrap_or(("ms", 1));
         if millis == 0 { f.write_str("0s") } else { write!(f, "{}{unit}", millis / factor) }
     }
 }

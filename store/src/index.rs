@@ -15,7 +15,6 @@ mod ask; // how questions are answered
 mod batch; // one group of the log
 mod cache; // what was read lately
 mod columns; // what is asked for most, entry by entry
-mod frame; // pieces of a file that can be told to be whole
 mod hash; // hashes that files hold
 mod live; // entries that are not in a segment yet
 mod log_file; // one file of the log

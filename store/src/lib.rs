@@ -25,7 +25,10 @@ pub mod config; // the `[store]` section of the configuration
 mod cursor; // a place in an answer, as text
 pub mod engine; // the `Store` trait
 pub mod file; // everything that the store does to files
+mod frame; // pieces of a file that can be told to be whole
 pub mod index; // the default engine: log, live set, segments
+pub mod journal; // what people and Sillage decided
+pub mod lag_series; // how far groups were behind, over time
 pub mod memory; // the specification of a store: all in memory
 pub mod query; // what can be asked for
 pub mod tally; // adds up counts by a facet
@@ -46,7 +49,9 @@ pub use config::Config;
 pub use engine::{Store, StoreError};
 pub use entry::Entry;
 pub use id::{SpanId, TraceId};
+pub use journal::Journal;
 pub use knot::Knot;
+pub use lag_series::LagSeries;
 pub use log::Log;
 pub use position::{Channel, Place, Position, SourceName};
 pub use query::Query;

@@ -1,5 +1,7 @@
 //! What every store promises, asked of both engines; and what only an engine with files can be asked.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod contract {
     pub mod cases; // the same questions to every engine
     pub mod damage; // damaged, torn, foreign and newer files

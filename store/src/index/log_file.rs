@@ -11,10 +11,10 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::batch::{self, Batch};
-use super::frame::{self, Piece};
 use crate::config::Durability;
 use crate::engine::StoreError;
 use crate::file;
+use crate::frame::{self, Piece};
 
 /// The format of log files that this program writes.
 const FORMAT: u32 = 1;

@@ -189,9 +189,15 @@ impl Segment {
         self.entries(&bundles)
     }
 
-    /// Whether an entry is in it: this key at this time, with this identity.
-    pub fn holds(&self, caches: &Caches, key: IdentityKey, nanos: i64, identity: &Identity) -> Result<bool, Damage> {
-        if !self.manifest.may_hold(nanos) || !self.filter.may_hold(key) {
+    /// Whether an entry is in it: this key at this time (`None` where it has no time of its own), with this identity.
+    pub fn holds(
+        &self,
+        caches: &Caches,
+        key: IdentityKey,
+        nanos: Option<i64>,
+        identity: &Identity,
+    ) -> Result<bool, Damage> {
+        if !nanos.is_none_or(|nanos| self.manifest.may_hold(nanos)) || !self.filter.may_hold(key) {
             return Ok(false);
         }
         let identities = self.file(IDENTITIES)?;

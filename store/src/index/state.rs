@@ -9,12 +9,12 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::batch::StoredRepeat;
-use super::frame;
 use super::hash::IdentityKey;
 use crate::checkpoint::Checkpoint;
 use crate::codec::{decode_checkpoint, encode_checkpoint};
 use crate::engine::StoreError;
 use crate::file;
+use crate::frame;
 use crate::position::SourceName;
 
 /// The format of data folders that this program writes, and the newest that it reads.

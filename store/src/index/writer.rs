@@ -292,7 +292,10 @@ impl Writer {
         if view.active.read().holds(key) || view.frozen.iter().any(|frozen| frozen.live.read().holds(key)) {
             return true;
         }
-        let nanos = entry.time().as_nanos();
+        // A re-send keeps its own time, so only segments of that time are asked; but where the broker tells none, ours stands in, and changes.
+        let has_own_time =
+            entry.as_record().is_none_or(|record| record.timestamp.or(record.event.occurred_at).is_some());
+        let nanos = has_own_time.then(|| entry.time().as_nanos());
         view.segments.iter().rev().any(|segment| {
             let holds = self.shared.ask(segment, || segment.holds(&self.shared.caches, key, nanos, identity));
             holds.unwrap_or(false)

@@ -24,12 +24,12 @@ fn reached(next: i64) -> Checkpoint {
 
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    // A folder or file that is removed meanwhile is as good as one that was removed before.
+    let Ok(entries) = fs::read_dir(from) else { return };
+    for entry in entries.flatten() {
         let target = to.join(entry.file_name());
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => copy(&entry.path(), &target),
-            // A file that is removed meanwhile is as good as one that was removed before.
             _ => drop(fs::copy(entry.path(), &target)),
         }
     }
@@ -92,12 +92,13 @@ async fn a_copy_of_the_folder_at_any_moment_opens_with_all_that_was_acknowledged
     while !appending.is_finished() {
         let before = acknowledged.load(std::sync::atomic::Ordering::SeqCst);
         let frozen = folder.path().join(format!("copy-{round}"));
-        // The order in which a crash would see it: nothing is taken from the log that a segment isn't there for yet.
-        for part in ["log", "segments"] {
+        // So that whatever moves on meanwhile is met at least once, as a crash would leave it: a state is older than its
+        // segments, and nothing went from the log that no segment has.
+        fs::create_dir_all(&frozen).unwrap();
+        drop(fs::copy(live.join("state"), frozen.join("state")));
+        for part in ["log", "segments", "log"] {
             copy(&live.join(part), &frozen.join(part));
         }
-        drop(fs::copy(live.join("state"), frozen.join("state")));
-        copy(&live.join("log"), &frozen.join("log"));
         // A folder copied while it is renamed may be half of one; a crash never leaves that.
         let halves = fs::read_dir(frozen.join("segments")).unwrap().map(|entry| entry.unwrap().path());
         let halves: Vec<_> = halves.filter(|path| fs::read_dir(path).unwrap().count() < 8).collect();

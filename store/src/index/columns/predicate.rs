@@ -26,6 +26,8 @@ pub enum Predicate {
     Column(usize, Vec<bool>),
     /// By the span's duration.
     Duration(Test),
+    /// By how long before this time, between these numbers of nanoseconds.
+    Age(i64, Option<f64>, Option<f64>),
     /// The least of these.
     All(Vec<Predicate>),
     /// The greatest of these.
@@ -57,6 +59,11 @@ impl Predicate {
             Query::Term { field: Field::Duration, test } => {
                 Predicate::Duration(test.folded(&Field::Duration).into_owned())
             }
+            Query::Term { field: Field::Age, test } => match test {
+                Test::Between(from, to) => Predicate::Age(now.as_nanos(), *from, *to),
+                Test::Present => Predicate::Always(Verdict::Yes),
+                Test::Is(_) | Test::Begins(_) => Predicate::Always(Verdict::No),
+            },
             Query::Term { field, test } => column(field, test, columns),
             Query::Text { words, .. } if words.is_empty() => Predicate::Always(Verdict::Yes),
             Query::Text { .. } | Query::Flow(_) => Predicate::Always(Verdict::Maybe),
@@ -76,6 +83,10 @@ impl Predicate {
                 NO_DURATION => Verdict::No,
                 duration => known(test.takes(&duration.to_string())),
             },
+            Predicate::Age(now, from, to) => {
+                let age = now.saturating_sub(columns.times[number]) as f64;
+                known(from.is_none_or(|from| age >= from) && to.is_none_or(|to| age <= to))
+            }
             Predicate::All(all) => {
                 let mut least = Verdict::Yes;
                 for predicate in all {

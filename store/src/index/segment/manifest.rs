@@ -5,7 +5,7 @@ use prost::Message;
 
 use crate::checkpoint::Checkpoint;
 use crate::codec::{decode_checkpoint, encode_checkpoint};
-use crate::index::frame;
+use crate::frame;
 
 /// The format of segments that this program writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;

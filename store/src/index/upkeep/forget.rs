@@ -28,7 +28,7 @@ pub fn rewrite(shared: &Shared, keys: &[IdentityKey]) -> Result<Forgotten, Store
         if n_gone == 0 {
             continue;
         }
-        replace(shared, &[segment.clone()], stays)?;
+        replace(shared, std::slice::from_ref(segment), stays)?;
         forgotten.entries += n_gone;
         forgotten.files.push((format!("segments/{:016}", segment.number()), n_gone));
     }

@@ -1,0 +1,78 @@
+//! What a page of a group relies on.
+
+use super::*;
+
+fn key(partition: i32) -> LagKey {
+    LagKey { source: "main".into(), group: "billing".into(), topic: "orders".into(), partition }
+}
+
+fn sample(seconds: i64, committed: i64, end: i64) -> LagSample {
+    LagSample { at: Timestamp::from_millis(seconds * 1_000), committed: Some(committed), end: Some(end), lag_ms: None }
+}
+
+#[test]
+fn a_lag_is_kept_when_it_changes_and_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let series = LagSeries::open(folder.path()).unwrap();
+    for second in 0..10 {
+        series.add(&key(0), sample(second * 10, second / 4, 9));
+        series.add(&key(1), sample(second * 10, 5, 5));
+    }
+    series.save().unwrap();
+    series.add(&key(1), LagSample { end: None, ..sample(200, 5, 5) });
+    series.save().unwrap();
+    let unsaved = series.range(&key(0), Timestamp::MIN, Timestamp::MAX);
+    assert_eq!(unsaved.iter().filter_map(LagSample::lag).collect::<Vec<_>>(), [9, 8, 7]);
+    drop(series);
+    let series = LagSeries::open(folder.path()).unwrap();
+    assert_eq!(series.range(&key(0), Timestamp::MIN, Timestamp::MAX), unsaved);
+    assert_eq!(series.latest(&key(1)).unwrap().lag(), None, "unknown is not 0");
+    assert_eq!(series.keys(Some((&"main".into(), "billing"))), [key(0), key(1)]);
+    assert!(series.keys(Some((&"main".into(), "shipping"))).is_empty());
+}
+
+#[test]
+fn a_range_begins_with_what_held_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let series = LagSeries::open(folder.path()).unwrap();
+    for second in [0, 100, 200, 300] {
+        series.add(&key(0), sample(second, second, 1_000));
+    }
+    let at = |second: i64| Timestamp::from_millis(second * 1_000);
+    let seconds = |found: Vec<LagSample>| found.iter().map(|sample| sample.at.as_millis() / 1_000).collect::<Vec<_>>();
+    assert_eq!(seconds(series.range(&key(0), at(150), at(200))), [100, 200]);
+    assert_eq!(seconds(series.range(&key(0), at(400), at(500))), [300]);
+    assert_eq!(seconds(series.range(&key(0), at(-5), at(-1))), [0; 0]);
+}
+
+#[test]
+fn a_week_of_changes_every_second_stays_small_and_ends_where_the_lag_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let series = LagSeries::open(folder.path()).unwrap();
+    let week = 7 * 86_400;
+    for second in 0..week + 1_000 {
+        series.add(&key(0), sample(second, second, week * 2));
+    }
+    let samples = series.range(&key(0), Timestamp::MIN, Timestamp::MAX);
+    assert!(samples.len() < 360 + 1_440 + 1_008 + 100, "{}", samples.len());
+    assert!(samples.is_sorted_by_key(|sample| sample.at));
+    assert_eq!(samples.last().unwrap().committed, Some(week + 999));
+    let last_hour = samples.iter().filter(|sample| sample.at >= Timestamp::from_millis((week - 2_400) * 1_000)).count();
+    assert!(last_hour >= 330, "{last_hour}");
+}
+
+#[test]
+fn a_damaged_file_costs_what_is_damaged_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let series = LagSeries::open(folder.path()).unwrap();
+    for partition in 0..3 {
+        series.add(&key(partition), sample(1, 2, 3));
+        series.save().unwrap();
+    }
+    let path = folder.path().join("lag");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(LagSeries::open(folder.path()).unwrap().keys(None), [key(0), key(2)]);
+}
