@@ -2,15 +2,22 @@
 //!
 //! Counting requests would admit a hundred large ones or refuse a hundred small ones. Bytes are counted as they arrive and not as they are
 //! announced, so that a client that announces much and sends nothing takes nothing from the others.
+//!
+//! Requests that grow together could each take a part, and then none could go on. So whoever finds no room waits a while, holding its part,
+//! and then gives up and gives it back; how long differs from request to request, so that they don't all give up at once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// Bytes that requests in flight may take together.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Admission {
     free: Arc<Semaphore>,
+    entered: AtomicU32,
 }
 
 /// What one request holds; given back when it is dropped.
@@ -18,37 +25,63 @@ pub(super) struct Admission {
 pub(super) struct Admitted {
     free: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
+    patience: Duration,
 }
 
 /// Growing a byte at a time would ask the semaphore for each chunk of the network; this many are taken at once.
 const STEP_BYTES: usize = 16 * 1024;
 
+/// How long a request waits for room: at least this, and up to eight times as long. Exporters wait 10 s for an answer.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 impl Admission {
     /// Admits `bytes_max` at once, but never less than the largest request: else it could never be admitted.
     pub(super) fn new(bytes_max: usize) -> Admission {
         let bytes_max = bytes_max.max(super::REQUEST_BYTES_MAX + STEP_BYTES);
-        Admission { free: Arc::new(Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS))) }
+        let free = Arc::new(Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS)));
+        Admission { free, entered: AtomicU32::new(0) }
     }
 
     /// A request that holds nothing yet.
     pub(super) fn enter(&self) -> Admitted {
-        Admitted { free: Arc::clone(&self.free), held: None }
+        let turn = self.entered.fetch_add(1, Ordering::Relaxed) % 8;
+        Admitted { free: Arc::clone(&self.free), held: None, patience: PATIENCE * (turn + 1) }
     }
 }
 
 impl Admitted {
     /// Holds at least this many bytes from now on; false where they aren't free, and then nothing changes.
     pub(super) fn grow_to(&mut self, bytes: usize) -> bool {
-        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        if bytes <= held {
+        match self.missing(bytes) {
+            0 => true,
+            missing => {
+                let more = Arc::clone(&self.free).try_acquire_many_owned(missing).ok();
+                self.take(more)
+            }
+        }
+    }
+
+    /// The same, but waits a while for them to become free.
+    pub(super) async fn grow_patiently_to(&mut self, bytes: usize) -> bool {
+        if self.grow_to(bytes) {
             return true;
         }
-        let missing = (bytes - held).next_multiple_of(STEP_BYTES);
-        let Ok(many) = u32::try_from(missing) else { return false };
-        let Ok(more) = Arc::clone(&self.free).try_acquire_many_owned(many) else { return false };
-        match &mut self.held {
-            Some(held) => held.merge(more),
-            none => *none = Some(more),
+        let room = Arc::clone(&self.free).acquire_many_owned(self.missing(bytes));
+        let more = timeout(self.patience, room).await;
+        self.take(more.ok().and_then(Result::ok))
+    }
+
+    fn missing(&self, bytes: usize) -> u32 {
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = bytes.saturating_sub(held).next_multiple_of(STEP_BYTES);
+        u32::try_from(missing).unwrap_or(u32::MAX)
+    }
+
+    fn take(&mut self, more: Option<OwnedSemaphorePermit>) -> bool {
+        match (&mut self.held, more) {
+            (_, None) => return false,
+            (Some(held), Some(more)) => held.merge(more),
+            (none, more) => *none = more,
         }
         true
     }
@@ -69,6 +102,27 @@ mod tests {
         assert!(!second.grow_to(REQUEST_BYTES_MAX + 1));
         drop(first);
         assert!(second.grow_to(REQUEST_BYTES_MAX + 1));
+    }
+
+    #[tokio::test]
+    async fn requests_that_grow_together_do_not_all_give_up() {
+        let admission = Admission::new(0);
+        let grown = (0..4).map(|_| {
+            let mut admitted = admission.enter();
+            async move {
+                let mut bytes = 0;
+                while bytes < REQUEST_BYTES_MAX * 2 / 5 {
+                    bytes += 1 << 20;
+                    if !admitted.grow_patiently_to(bytes).await {
+                        return None;
+                    }
+                    tokio::task::yield_now().await;
+                }
+                Some(admitted)
+            }
+        });
+        let grown = futures_util::future::join_all(grown).await;
+        assert_eq!(grown.iter().flatten().count(), 2, "as many as have room");
     }
 
     #[test]

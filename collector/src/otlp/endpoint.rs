@@ -63,7 +63,7 @@ impl Endpoint {
     /// Answers one request. `allow` decides about tokens; `None` lets everybody in.
     pub(super) async fn answer(&self, request: Request<TimedBody>, allow: Option<&Allow>) -> Response<AnswerBody> {
         let (parts, body) = request.into_parts();
-        let wire = request::wire_of(&parts.headers);
+        let wire = request::wire_of(&parts);
         let signal = Signal::of_path(parts.uri.path(), wire);
         let head = match request::head(&parts) {
             Ok(_) if allow.is_some_and(|allow| !allow(request::bearer(&parts.headers))) => {
