@@ -129,6 +129,15 @@ pub fn clock(at: Timestamp, now: Timestamp) -> String {
     at_civil.strftime(format).to_string()
 }
 
+/// A point in time in full, as it was sent, without zeros at its end: `2026-11-23T14:02:11.541Z`.
+pub fn instant(at: Timestamp) -> String {
+    let text = at.to_string();
+    match text.strip_suffix('Z') {
+        Some(text) if text.contains('.') => format!("{}Z", text.trim_end_matches('0').trim_end_matches('.')),
+        _ => text,
+    }
+}
+
 /// The time of day without fractions: `14:02:11`.
 pub fn clock_short(at: Timestamp, now: Timestamp) -> String {
     let clock = clock(at, now);
@@ -197,7 +206,7 @@ mod tests {
         assert_eq!(many(1, "record"), "1 record");
         assert_eq!(many(0, "record"), "0 records");
         assert_eq!(bytes(65_536), "64 KiB");
-        assert_eq!(bytes(1_048_000), "1 MiB");
+        assert_eq!(bytes(1_048_575), "1 MiB");
         assert_eq!(rate(18_420, 10.0), "1,842 /s");
         assert_eq!(rate(7, 2.0), "3.5 /s");
         assert_eq!(rate(2, 60.0), "2 /min");
@@ -220,6 +229,8 @@ mod tests {
         let now = at("2026-11-23T15:00:00Z");
         assert_eq!(clock(at("2026-11-23T14:02:11.4804Z"), now), "14:02:11.480");
         assert_eq!(clock(at("2026-11-02T14:02:11Z"), now), "Nov 2 14:02:11.000");
+        assert_eq!(instant(at("2026-11-02T14:02:11.541Z")), "2026-11-02T14:02:11.541Z");
+        assert_eq!(instant(at("2026-11-02T14:02:10Z")), "2026-11-02T14:02:10Z");
         assert_eq!(clock_short(at("2025-11-02T14:02:11Z"), now), "2025-11-02 14:02:11");
     }
 

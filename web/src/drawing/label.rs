@@ -51,6 +51,24 @@ impl Row {
         self.taken.push((from, to));
         Some(side)
     }
+
+    /// Gives a text that was placed on this side more room, where there is some.
+    pub fn widen(&mut self, side: Side, start: f64, end: f64, widths: (f64, f64), width_max: f64) -> bool {
+        let reach = |width: f64| match side {
+            Side::Right => (start, start + width),
+            Side::Left => (end - width, end),
+        };
+        let (held, wanted) = (reach(widths.0), reach(widths.1));
+        let Some(own) = self.taken.iter().position(|taken| *taken == held) else { return false };
+        let others = self.taken.iter().enumerate().filter(|(index, _)| *index != own);
+        let is_free =
+            others.map(|(_, taken)| taken).all(|(left, right)| wanted.1 + GAP <= *left || right + GAP <= wanted.0);
+        let fits = is_free && wanted.0 >= 0.0 && wanted.1 <= width_max;
+        if fits {
+            self.taken[own] = wanted;
+        }
+        fits
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +92,16 @@ mod tests {
         assert_eq!(row.place(100.0, 110.0, 60.0, 500.0), Some(Side::Left));
         row.cross(280.0);
         assert_eq!(row.place(300.0, 310.0, 60.0, 500.0), Some(Side::Right));
+    }
+
+    #[test]
+    fn a_text_is_widened_only_into_free_room() {
+        let mut row = Row::default();
+        assert_eq!(row.place(100.0, 110.0, 50.0, 500.0), Some(Side::Right));
+        assert_eq!(row.place(200.0, 210.0, 50.0, 500.0), Some(Side::Right));
+        assert!(!row.widen(Side::Right, 100.0, 110.0, (50.0, 95.0), 500.0));
+        assert!(row.widen(Side::Right, 100.0, 110.0, (50.0, 90.0), 500.0));
+        assert!(!row.widen(Side::Right, 200.0, 210.0, (50.0, 400.0), 500.0));
     }
 
     #[test]

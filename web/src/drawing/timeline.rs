@@ -313,17 +313,25 @@ impl Timeline {
         wishes.sort_by(|one, other| {
             (one.rank, one.from.0).partial_cmp(&(other.rank, other.from.0)).unwrap_or(std::cmp::Ordering::Equal)
         });
+        // First the beginning of each ("attempt 2"), so that every one is named; then the rest of it where there is room.
+        let mut placed: Vec<(Wish, Side)> = Vec::new();
         for wish in wishes {
             let Some(room) = taken.get_mut(&row_at(wish.row_y)) else { continue };
-            let width = label::width(&wish.text, TEXT_SIZE, wish.kind == "record");
-            let start = wish.from.px() + TEXT_AFTER;
-            let end = (wish.to.px() - 2.0).max(wish.from.px() - TEXT_AFTER);
-            let (x, dx, anchor) = match room.place(start, end, width, WIDTH_MIN) {
-                Some(Side::Right) => (wish.from, TEXT_AFTER, "start"),
-                Some(Side::Left) => (wish.to, end - wish.to.px(), "end"),
-                None => continue,
+            if let Some(side) = room.place(wish.start(), wish.end(), wish.width(wish.short()), WIDTH_MIN) {
+                placed.push((wish, side));
+            }
+        }
+        for (wish, side) in placed {
+            let Some(room) = taken.get_mut(&row_at(wish.row_y)) else { continue };
+            let widths = (wish.width(wish.short()), wish.width(&wish.text));
+            let is_whole =
+                wish.short().len() == wish.text.len() || room.widen(side, wish.start(), wish.end(), widths, WIDTH_MIN);
+            let text = if is_whole { wish.text.clone() } else { wish.short().to_owned() };
+            let (x, dx, anchor) = match side {
+                Side::Right => (wish.from, TEXT_AFTER, "start"),
+                Side::Left => (wish.to, wish.end() - wish.to.px(), "end"),
             };
-            self.texts.push(Text { x, dx, y: wish.row_y + BASELINE, anchor, text: wish.text, kind: wish.kind });
+            self.texts.push(Text { x, dx, y: wish.row_y + BASELINE, anchor, text, kind: wish.kind });
         }
     }
 }
@@ -336,6 +344,27 @@ struct Wish {
     row_y: f64,
     text: String,
     kind: &'static str,
+}
+
+impl Wish {
+    /// What is said where there is no room for all of it.
+    fn short(&self) -> &str {
+        self.text.split(" · ").next().unwrap_or_default()
+    }
+
+    fn width(&self, text: &str) -> f64 {
+        label::width(text, TEXT_SIZE, self.kind == "record")
+    }
+
+    /// Where it begins if it goes on to the right.
+    fn start(&self) -> f64 {
+        self.from.px() + TEXT_AFTER
+    }
+
+    /// Where it ends if it comes from the left.
+    fn end(&self) -> f64 {
+        (self.to.px() - 2.0).max(self.from.px() - TEXT_AFTER)
+    }
 }
 
 /// Dots of one lane so close together that they look like one: the first of each, and how many there are.

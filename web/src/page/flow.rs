@@ -32,6 +32,9 @@ use crate::wording;
 /// The most rows of one table: about what a browser lays out without effort. The JSON pages through the rest.
 const ROWS_MAX: usize = 1_000;
 
+/// The most further traces that are listed; a flow that goes on in more is a batch.
+const TRACES_MAX: usize = 20;
+
 /// What the address says beside the flow.
 #[derive(Deserialize)]
 pub struct Params {
@@ -135,8 +138,11 @@ struct FlowPage {
     lasted: String,
     counts: String,
     retries: u32,
+    trace: Option<(String, Href)>,
+    /// The others, where it goes on in more than one.
     traces: Vec<(String, Href)>,
     notices: Vec<String>,
+    neighbours: Vec<String>,
     budget: Vec<Part>,
     tab: Tab,
     tabs: Vec<TabLink>,
@@ -226,6 +232,7 @@ async fn show(state: &AppState, start: Start, base: Href, params: Params, frame:
     let tab = TABS.into_iter().find(|tab| tab.name() == params.tab).unwrap_or(Tab::Timeline);
     let selected = selected(&flow, &start, tab, params.at.as_deref());
     let detail = selected.and_then(|sequence| Detail::of(&flow, sequence, &state.links));
+    let mut traces = flow.trace_ids.iter().map(|id| (id.to_string(), state.links.flow(*id)));
     let mut page = FlowPage {
         headline: Headline::of(&flow),
         pill: Pill::of(&flow),
@@ -234,8 +241,10 @@ async fn show(state: &AppState, start: Start, base: Href, params: Params, frame:
         lasted: wording::duration(flow.duration_nanos()),
         counts: counts(&flow),
         retries: flow.retries,
-        traces: flow.trace_ids.iter().map(|id| (id.to_string(), state.links.flow(*id))).take(8).collect(),
+        trace: traces.next(),
+        traces: traces.take(TRACES_MAX).collect(),
         notices: notices(&flow),
+        neighbours: neighbours(&flow),
         budget: budget::parts(&flow.budget),
         tabs: tabs(&flow, tab, &base),
         timeline: Timeline::default(),
@@ -337,19 +346,21 @@ fn counts(flow: &Flow) -> String {
 
 /// What a reader must know of what is not shown.
 fn notices(flow: &Flow) -> Vec<String> {
-    let neighbours = flow.neighbours.iter().map(|neighbours| {
-        format!(
-            "{} of {} {} not followed: they share a batch with this flow, not a cause.",
-            wording::many(neighbours.others as u64, "other message"),
-            neighbours.shared,
-            if neighbours.others == 1 { "was" } else { "were" }
-        )
-    });
     let cut = flow.cut.iter().map(|cut| format!("This flow is not whole: {cut}."));
     let no_spans = (flow.spans.is_empty() && !flow.records.is_empty()).then(|| {
-        "No spans have arrived for this flow, so who read its records can't be said. That doesn't mean that nobody did.".to_owned()
+        "No spans have arrived for this flow, so who read its records can't be said. That doesn't mean that nobody did."
+            .to_owned()
     });
-    cut.chain(neighbours).chain(no_spans).collect()
+    cut.chain(no_spans).collect()
+}
+
+/// Others of a batch, which the drawing leaves out.
+fn neighbours(flow: &Flow) -> Vec<String> {
+    let told = flow.neighbours.iter().map(|neighbours| {
+        let others = wording::many(neighbours.others as u64, "other message");
+        format!("{others} of this batch ({}), with causes of their own.", neighbours.shared)
+    });
+    told.collect()
 }
 
 fn raw(state: &AppState, flow: &Flow, start: &Start) -> Option<(String, Href)> {

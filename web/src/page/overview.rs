@@ -115,7 +115,7 @@ fn tiles(state: &AppState, figures: &Figures, n_topics: usize) -> Vec<Tile> {
         },
         Tile {
             value: wording::count(figures.dead.total),
-            label: "dead letters",
+            label: if figures.dead.total == 1 { "dead letter" } else { "dead letters" },
             more: last(&figures.dead, "none"),
             tone: tone(&figures.dead, "bad"),
             chart: chart(&figures.dead, "dead letters"),

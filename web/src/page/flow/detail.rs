@@ -70,7 +70,7 @@ fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links) ->
     let event = &record.event;
     let mut pairs = Pairs::default();
     pairs.add("eventId", event.id.as_deref());
-    pairs.add("occurredAt", event.occurred_at.map(|at| at.to_string()).as_deref());
+    pairs.add("occurredAt", event.occurred_at.map(wording::instant).as_deref());
     pairs.add("producer", event.producer.as_deref());
     let key = record.key.as_ref().map(|key| match std::str::from_utf8(key) {
         Ok(text) => text.to_owned(),
@@ -85,7 +85,7 @@ fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links) ->
             TimestampKind::Broker => "the broker's clock",
             TimestampKind::Unknown => "clock unknown",
         };
-        pairs.add("timestamp", Some(&format!("{at} ({clock})")));
+        pairs.add("timestamp", Some(&format!("{} ({clock})", wording::instant(at))));
     }
     if let Some(trace) = &event.trace {
         pairs.add("trace", Some(&format!("{} (from {})", trace.trace_id, trace.found_in)));
@@ -112,7 +112,7 @@ fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links) ->
         pairs.add("message", failure.message.as_deref());
         let counted = failure.attempts_from.as_deref().unwrap_or("as told");
         pairs.add("attempts", failure.attempts.map(|many| format!("{many} ({counted})")).as_deref());
-        pairs.add("not before", failure.not_before.map(|at| at.to_string()).as_deref());
+        pairs.add("not before", failure.not_before.map(wording::instant).as_deref());
         if let Some(origin) = &failure.origin {
             let place =
                 origin.partition.zip(origin.offset).map(|(partition, offset)| format!(" p{partition}@{offset}"));
@@ -159,7 +159,7 @@ fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links) ->
 fn of_span(flow: &Flow, span: &Span, links: &Links) -> Detail {
     let mut pairs = Pairs::default();
     pairs.add("service", Some(span.service()));
-    pairs.add("started", Some(&span.started_at.to_string()));
+    pairs.add("started", Some(&wording::instant(span.started_at)));
     pairs.add("took", Some(&wording::duration(span.duration_nanos())));
     pairs.add("spanId", Some(&span.span_id.to_string()));
     pairs.add("parent", Some(&span.parent_span_id.map_or_else(|| "none: a root".to_owned(), |id| id.to_string())));
@@ -225,7 +225,7 @@ fn of_span(flow: &Flow, span: &Span, links: &Links) -> Detail {
 fn of_log(log: &Log) -> Detail {
     let mut pairs = Pairs::default();
     pairs.add("service", Some(log.service()));
-    pairs.add("timestamp", Some(&log.timestamp.to_string()));
+    pairs.add("timestamp", Some(&wording::instant(log.timestamp)));
     pairs.add("trace", log.trace_id.map(|id| id.to_string()).as_deref());
     pairs.add("spanId", log.span_id.map(|id| id.to_string()).as_deref());
     pairs.add("event.id", log.event_id.as_deref());

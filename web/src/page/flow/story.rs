@@ -113,9 +113,11 @@ fn record_step(record: &Record, who: Option<&str>, sequence: Sequence) -> Step {
             match failure.fate {
                 Fate::DeadLetter => (format!("gave up{because}: dead letter of"), "bad"),
                 Fate::Retry => {
-                    let after =
-                        failure.attempts.map_or_else(String::new, |attempts| format!(" after attempt {attempts}"));
-                    (format!("will try again{after}{because}:"), "warn")
+                    let wait =
+                        failure.not_before.map(|until| until.nanos_since(record.time())).filter(|nanos| *nanos > 0);
+                    let wait = wait
+                        .map_or_else(String::new, |nanos| format!(" in {}", wording::duration(nanos.unsigned_abs())));
+                    (format!("will try again{wait}{because}:"), "warn")
                 }
             }
         }

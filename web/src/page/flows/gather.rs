@@ -1,11 +1,12 @@
 //! The flows that a query finds: entries newest first, each put together to its flow, each flow once.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
-use store::engine::{Cursor, Held, PageRequest};
+use store::engine::{Cursor, Held, PageRequest, Sequence};
 use store::flow::{self, Flow, Start};
 use store::span::Operation;
-use store::{Entry, Query, Timestamp};
+use store::{Entry, Position, Query, Record, Timestamp, TraceId};
 
 use crate::href::Href;
 use crate::page::Problem;
@@ -21,6 +22,10 @@ const ENTRIES_MAX: usize = 4_000;
 
 /// How many flows are put together for one page, whether they are shown or not: each costs some questions to the store.
 const ASSEMBLED_MAX: usize = 100;
+
+/// How long flows are put together for one page: then what there is is shown, and one goes on from there. Nobody waits longer
+/// for a list; with the index it takes a tenth of that.
+const TIME_MAX: Duration = Duration::from_millis(1_500);
 
 /// A flow in a list.
 pub struct Row {
@@ -45,7 +50,7 @@ pub struct Gathered {
     pub cut: Option<String>,
 }
 
-/// Up to `rows_max` flows that a query finds, from `after` on.
+/// Up to `rows_max` flows that a query finds, from `after` on. Ends early when its time is up.
 pub async fn gather(
     state: &AppState,
     query: &Query,
@@ -53,30 +58,27 @@ pub async fn gather(
     rows_max: usize,
     now: Timestamp,
 ) -> Result<Gathered, Problem> {
+    let deadline = Instant::now() + TIME_MAX;
     let mut gathered = Gathered::default();
-    let mut seen = HashSet::new();
+    let mut assembly = Assembly { state, now, seen: HashSet::new(), batches: HashSet::new(), assembled: 0 };
     let mut reached = after.clone();
-    let (mut looked_at, mut assembled) = (0, 0);
+    let mut looked_at = 0;
     loop {
         let page = PageRequest { limit: ENTRIES_PER_QUESTION, after: reached.clone() };
         let found = state.store.search(query, page).await?;
         gathered.cut = gathered.cut.or(found.cut);
         for held in &found.entries {
-            if !seen.contains(&held.sequence)
-                && let Some(start) = start_of(&held.entry)
-            {
-                if gathered.rows.len() == rows_max || assembled == ASSEMBLED_MAX {
+            if !assembly.seen.contains(&held.sequence) {
+                let is_late = Instant::now() > deadline && !gathered.rows.is_empty();
+                if gathered.rows.len() == rows_max || assembly.assembled >= ASSEMBLED_MAX || is_late {
                     gathered.next = reached;
                     return Ok(gathered);
                 }
-                assembled += 1;
-                if let Some(flow) = flow::assemble(&*state.store, start.clone(), now).await? {
-                    seen.extend(flow.entries().map(|joined| joined.held.sequence));
-                    if is_asked_for(&flow, query, held, after.as_ref(), now) {
-                        gathered.rows.push(row(state, &flow, &start, now));
-                    }
+                if let Some((flow, start)) = assembly.flow_of(held).await?
+                    && is_asked_for(&flow, query, held, after.as_ref(), now)
+                {
+                    gathered.rows.push(row(state, &flow, &start, now));
                 }
-                seen.insert(held.sequence);
             }
             reached = Some(Cursor { time: held.entry.time(), identity: held.entry.identity() });
         }
@@ -92,28 +94,72 @@ pub async fn gather(
     }
 }
 
-/// What a flow is asked by, from one of its entries. `None` for what says of no flow: a log without a trace or event, and a span
-/// that only polls or works through a batch, whose messages each have their own.
+/// Puts flows together from single entries.
+struct Assembly<'a> {
+    state: &'a AppState,
+    now: Timestamp,
+    /// Entries of flows that were put together already.
+    seen: HashSet<Sequence>,
+    /// Traces that work through batches: asked for whole, they would make one flow of many.
+    batches: HashSet<TraceId>,
+    assembled: usize,
+}
+
+impl Assembly<'_> {
+    /// The flow that an entry belongs to. `None` for what says of no single flow: a log without a trace or event, a span that
+    /// polls or works through a batch; the batch's messages each have their own.
+    async fn flow_of(&mut self, held: &Held) -> Result<Option<(Flow, Start)>, Problem> {
+        let Some(start) = start_of(&held.entry) else { return Ok(None) };
+        if matches!(start, Start::Trace(trace_id) if self.batches.contains(&trace_id)) {
+            return Ok(None);
+        }
+        let Some(flow) = self.assemble(&start).await? else { return Ok(None) };
+        let Start::Trace(trace_id) = start else { return Ok(Some(self.taken(flow, start, held))) };
+        if !is_batch(&flow, trace_id) {
+            return Ok(Some(self.taken(flow, start, held)));
+        }
+        self.batches.insert(trace_id);
+        let record = held.entry.as_span().and_then(|span| flow.record_of(span));
+        let Some(start) = record.map(start_at) else { return Ok(None) };
+        Ok(self.assemble(&start).await?.map(|flow| self.taken(flow, start, held)))
+    }
+
+    async fn assemble(&mut self, start: &Start) -> Result<Option<Flow>, Problem> {
+        self.assembled += 1;
+        Ok(flow::assemble(&*self.state.store, start.clone(), self.now).await?)
+    }
+
+    fn taken(&mut self, flow: Flow, start: Start, held: &Held) -> (Flow, Start) {
+        self.seen.extend(flow.entries().map(|joined| joined.held.sequence));
+        self.seen.insert(held.sequence);
+        (flow, start)
+    }
+}
+
+/// What a flow is asked by, from one of its entries.
 fn start_of(entry: &Entry) -> Option<Start> {
     match entry {
-        Entry::Record(record) => Some(match &record.event.trace {
-            // A copy made in a consumer's own trace leads to its origin by position; a trace may be shared by a batch.
-            Some(trace) if record.failure.is_none() && record.event.causes.is_empty() => Start::Trace(trace.trace_id),
-            _ => Start::Record {
-                source: record.position.source.clone(),
-                channel: record.position.channel.clone(),
-                place: record.position.place.clone(),
-            },
-        }),
+        // By its place, not by its trace: the trace of a consumer that works through a batch is many flows.
+        Entry::Record(record) => Some(start_at(record)),
         Entry::Span(span) => {
-            let polls = span.messaging.as_ref().is_some_and(|messaging| {
-                matches!(messaging.operation, Operation::Receive | Operation::Settle)
-                    || messaging.batch.unwrap_or(1) > 1
-            });
+            let operation = span.messaging.as_ref().map(|messaging| messaging.operation);
+            let polls = matches!(operation, Some(Operation::Receive | Operation::Settle));
             (!polls && span.links.len() < 2).then_some(Start::Trace(span.trace_id))
         }
         Entry::Log(log) => log.trace_id.map(Start::Trace).or_else(|| log.event_id.clone().map(Start::Event)),
     }
+}
+
+fn start_at(record: &Record) -> Start {
+    let Position { source, channel, place, .. } = record.position.clone();
+    Start::Record { source, channel, place }
+}
+
+/// Whether a trace works through several messages that have nothing to do with each other.
+fn is_batch(flow: &Flow, trace_id: TraceId) -> bool {
+    flow.each_span().filter(|span| span.trace_id == trace_id).any(|span| {
+        span.links.len() > 1 || span.messaging.as_ref().is_some_and(|messaging| messaging.batch.unwrap_or(1) > 1)
+    })
 }
 
 /// Whether a flow belongs on this page: what the query asks of the flow holds, and no page before has shown it.
@@ -129,13 +175,14 @@ fn is_asked_for(flow: &Flow, query: &Query, held: &Held, after: Option<&Cursor>,
 }
 
 fn row(state: &AppState, flow: &Flow, start: &Start, now: Timestamp) -> Row {
-    let href = match start {
-        Start::Trace(trace_id) => state.links.flow(flow.trace_ids.first().copied().unwrap_or(*trace_id)),
-        Start::Event(id) => state.links.event(id),
-        Start::Record { source, channel, place } => match flow.trace_ids.first() {
-            Some(trace_id) => state.links.flow(*trace_id),
-            None => state.links.record_at(source.as_str(), channel.as_str(), &place.to_string()),
-        },
+    let whole = flow.trace_ids.first().copied().filter(|trace_id| !is_batch(flow, *trace_id));
+    let href = match (whole, start) {
+        (Some(trace_id), _) => state.links.flow(trace_id),
+        (None, Start::Trace(trace_id)) => state.links.flow(*trace_id),
+        (None, Start::Event(id)) => state.links.event(id),
+        (None, Start::Record { source, channel, place }) => {
+            state.links.record_at(source.as_str(), channel.as_str(), &place.to_string())
+        }
     };
     let mut services: Vec<&str> = Vec::new();
     for span in flow.each_span() {
