@@ -5,7 +5,6 @@
 
 mod answer; // JSON made beside the runtime, and how much of it
 mod ask; // what an address asks: parameters and names
-pub mod cursor; // where the next page begins
 mod decide; // what is asked of a whole flow
 mod flow; // flow, event, record
 mod live; // what goes through right now

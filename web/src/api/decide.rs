@@ -1,21 +1,26 @@
 //! What is asked of a whole flow, `flow:(…)`: the store finds the entries that may be meant, and here their flows decide.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
-use store::engine::{Found, Held};
+use store::engine::{Cursor, Found, Held};
 use store::flow::{Flow, Start, assemble};
 use store::{Entry, Query, Store, StoreError, Timestamp, TraceId};
 
 /// How many flows one answer looks into: each takes a walk of some milliseconds. What lies behind is left to the next page.
 pub const FLOWS_DECIDED_MAX: usize = 64;
 
+/// How long one answer looks into flows: people wait for it, and others want the machine too. What lies behind is left to the next page.
+pub const DECIDING_TIME_MAX: Duration = Duration::from_secs(2);
+
 /// Keeps of what was found that which a query holds for in its whole flow. Where the query asks nothing of the flow, that is all of it.
 ///
-/// When the budget of [`FLOWS_DECIDED_MAX`] runs out, the answer ends early, says so, and its `next` goes on from there.
+/// When the budget of [`FLOWS_DECIDED_MAX`] or of [`DECIDING_TIME_MAX`] runs out, the answer ends early, says so, and its `next` goes on from there.
 pub async fn decide(store: &dyn Store, query: &Query, found: Found, now: Timestamp) -> Result<Found, StoreError> {
     if !query.asks_of_flow() {
         return Ok(found);
     }
+    let started = Instant::now();
     let mut flows: Vec<Flow> = Vec::new();
     let mut by_trace: HashMap<TraceId, usize> = HashMap::new();
     let mut decided = Found { entries: Vec::new(), ..found };
@@ -24,13 +29,15 @@ pub async fn decide(store: &dyn Store, query: &Query, found: Found, now: Timesta
         let known = held.entry.trace_id().and_then(|trace_id| by_trace.get(&trace_id).copied());
         let flow = match known {
             Some(number) => Some(&flows[number]),
-            None if flows.len() == FLOWS_DECIDED_MAX => {
-                decided.next =
-                    last.map(|held| store::engine::Cursor { time: held.entry.time(), identity: held.entry.identity() });
-                decided.cut = Some(format!("only {FLOWS_DECIDED_MAX} flows were looked into; the next page goes on"));
+            // At least one flow, so that every page moves on.
+            None if !flows.is_empty()
+                && (flows.len() == FLOWS_DECIDED_MAX || started.elapsed() > DECIDING_TIME_MAX) =>
+            {
+                decided.next = last.map(|held| Cursor { time: held.entry.time(), identity: held.entry.identity() });
+                decided.cut = Some(format!("only {} flows were looked into; the next page goes on", flows.len()));
                 return Ok(decided);
             }
-            None => match assemble(store, start(&held.entry), now).await? {
+            None => match looked_into(store, &held.entry, now).await? {
                 Some(flow) => {
                     by_trace.extend(flow.trace_ids.iter().map(|trace_id| (*trace_id, flows.len())));
                     flows.push(flow);
@@ -49,6 +56,12 @@ pub async fn decide(store: &dyn Store, query: &Query, found: Found, now: Timesta
         last = Some(held);
     }
     Ok(decided)
+}
+
+/// The flow of an entry. Lets others run first: a store that answers from memory never waits.
+async fn looked_into(store: &dyn Store, entry: &Entry, now: Timestamp) -> Result<Option<Flow>, StoreError> {
+    tokio::task::yield_now().await;
+    assemble(store, start(entry), now).await
 }
 
 /// What an entry's flow is best asked by.

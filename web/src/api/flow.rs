@@ -9,7 +9,6 @@ use store::{Place, Timestamp, TraceId};
 
 use super::answer::{self, ENTRIES_MAX};
 use super::ask::{Names, Params, limit};
-use super::cursor;
 use super::problem::Problem;
 use super::view::{FlowPage, FlowView};
 use crate::state::AppState;
@@ -63,7 +62,7 @@ pub fn parse_place(text: &str) -> Result<Place, Problem> {
 async fn show(state: AppState, start: Start, asked: Option<TraceId>, params: PageParams) -> Result<Response, Problem> {
     let after = match params.cursor.as_deref() {
         None | Some("") => None,
-        Some(text) => Some(cursor::decode(text).ok_or_else(|| Problem::unreadable("`cursor` is not one of ours"))?),
+        Some(text) => Some(Cursor::from_text(text).ok_or_else(|| Problem::unreadable("`cursor` is not one of ours"))?),
     };
     let Some(flow) = assemble(&*state.store, start, Timestamp::now()).await? else {
         return Err(Problem::not_found(

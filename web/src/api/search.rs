@@ -10,9 +10,9 @@ use store::{Query, Timestamp};
 
 use super::answer::{self, ENTRIES_MAX};
 use super::ask::{Params, instant, limit};
+use super::decide;
 use super::problem::Problem;
 use super::view::{EntryView, millis};
-use super::{cursor, decide};
 use crate::state::AppState;
 
 /// How many entries a page holds when nothing is said.
@@ -53,7 +53,7 @@ pub async fn show(State(state): State<AppState>, Params(params): Params<SearchPa
     }
     let after = match params.cursor.as_deref() {
         None | Some("") => None,
-        Some(text) => Some(cursor::decode(text).ok_or_else(|| Problem::unreadable("`cursor` is not one of ours"))?),
+        Some(text) => Some(Cursor::from_text(text).ok_or_else(|| Problem::unreadable("`cursor` is not one of ours"))?),
     };
     let page = PageRequest { limit: limit(params.limit, ENTRIES_USUAL, ENTRIES_MAX), after };
     let found = state.store.search(&query, page).await?;
@@ -67,7 +67,7 @@ pub async fn show(State(state): State<AppState>, Params(params): Params<SearchPa
         }
         serde_json::to_vec(&SearchView {
             entries: found.entries.iter().map(|held| EntryView::new(held, None, &state.links)).collect(),
-            next: found.next.as_ref().map(cursor::encode),
+            next: found.next.as_ref().map(Cursor::to_text),
             took_ms: millis(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)),
             cut: found.cut.as_deref(),
         })

@@ -186,6 +186,26 @@ async fn what_is_asked_of_the_flow_is_decided_by_the_flow() {
 }
 
 #[tokio::test]
+async fn more_flows_than_one_answer_looks_into_come_page_by_page() {
+    let entries = (0..150_u64).map(|number| {
+        let record = fixture::record("orders", 0, number as i64).trace(number + 1).at(number as f64);
+        if number % 50 == 0 { record.dead("billing", "card declined").entry() } else { record.entry() }
+    });
+    let console = Console::over(holding(entries.collect()).await);
+    let (mut offsets, mut cursor, mut n_pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let page = json(&console, &format!("/api/v1/search?limit=1000&q=flow:(status:dead)&cursor={cursor}")).await;
+        let entries = page["entries"].as_array().unwrap().clone();
+        offsets.extend(entries.iter().map(|entry| entry["position"]["place"]["offset"].as_i64().unwrap()));
+        n_pages += 1;
+        let Some(next) = page["next"].as_str() else { break };
+        assert!(page["cut"].as_str().unwrap().contains("flows were looked into"), "{}", page["cut"]);
+        cursor = next.to_owned();
+    }
+    assert_eq!((offsets, n_pages >= 3), (vec![100, 50, 0], true));
+}
+
+#[tokio::test]
 async fn a_body_is_shown_as_it_was_sent_and_its_bytes_are_there() {
     let numbers = r#"{"total":12.50,"id":12345678901234567890}"#;
     let long = format!("{{\"text\":\"{}\"}}", "é".repeat(40_000));

@@ -7,7 +7,6 @@ use store::flow::{Delivery, DeliveryState, Finding, Flow, Joined, Neighbours, Ou
 
 use super::value::cut;
 use super::{AsText, EntryView, PositionView, Time, millis};
-use crate::api::cursor;
 use crate::href::Links;
 
 /// A flow, with a page of its entries.
@@ -76,7 +75,7 @@ impl<'a> FlowView<'a> {
             findings: flow.findings.iter().map(FindingView::from).collect(),
             neighbours: flow.neighbours.iter().map(NeighboursView::from).collect(),
             cut: flow.cut.as_deref(),
-            next: page.next.as_ref().map(cursor::encode),
+            next: page.next.as_ref().map(Cursor::to_text),
         };
         for joined in &page.entries {
             let entry = EntryView::new(&joined.held, Some(&joined.by), links);
