@@ -22,7 +22,6 @@ use axum::routing::get;
 
 use crate::state::AppState;
 
-pub use self::decide::decide;
 pub use self::problem::in_details;
 
 /// What is answered under `/api/v1`.
