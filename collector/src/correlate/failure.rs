@@ -94,8 +94,9 @@ fn speak(convention: &Convention, rows: &[(usize, &Header)], channel: &str) -> F
             }
             Slot::Timestamp => fill(&mut origin.timestamp, millis),
             Slot::Group => fill(&mut failure.group, text),
-            Slot::Attempts => {
-                if let Some(attempts) = number().and_then(|number| number.try_into().ok())
+            Slot::Attempts | Slot::NextAttempt => {
+                let to_come = i64::from(matches!(row.slot, Slot::NextAttempt));
+                if let Some(attempts) = number().and_then(|number| number.checked_sub(to_come)?.try_into().ok())
                     && failure.attempts.is_none()
                 {
                     failure.attempts = Some(attempts);

@@ -26,6 +26,8 @@ pub enum Slot {
     Group,
     /// How many attempts were made.
     Attempts,
+    /// Which attempt comes next: one more than were made (spring-kafka counts so, from 1 on).
+    NextAttempt,
     /// Not to be tried again before.
     NotBefore,
     /// The exception's type. Where there are two rows, the cause comes first: frameworks wrap.
@@ -103,7 +105,7 @@ pub const CONVENTIONS: &[Convention] = &[
             binary("kafka_dlt-original-offset", Slot::Offset, Int64, First),
             binary("kafka_dlt-original-timestamp", Slot::Timestamp, Int64, First),
             text("kafka_dlt-original-consumer-group", Slot::Group, Last),
-            binary("retry_topic-attempts", Slot::Attempts, Int32, Last),
+            binary("retry_topic-attempts", Slot::NextAttempt, Int32, Last),
             text("kafka_dlt-exception-cause-fqcn", Slot::Exception, Last),
             text("kafka_dlt-exception-fqcn", Slot::Exception, Last),
             text("kafka_dlt-key-exception-fqcn", Slot::Exception, Last),
@@ -126,7 +128,7 @@ pub const CONVENTIONS: &[Convention] = &[
             binary("kafka_original-timestamp", Slot::Timestamp, Int64, First),
             binary("retry_topic-original-timestamp", Slot::Timestamp, BigInteger, First),
             text("kafka_dlt-original-consumer-group", Slot::Group, Last),
-            binary("retry_topic-attempts", Slot::Attempts, Int32, Last),
+            binary("retry_topic-attempts", Slot::NextAttempt, Int32, Last),
             binary("retry_topic-backoff-timestamp", Slot::NotBefore, BigInteger, Last),
             text("kafka_exception-cause-fqcn", Slot::Exception, Last),
             text("kafka_exception-fqcn", Slot::Exception, Last),
