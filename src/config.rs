@@ -33,7 +33,7 @@ pub struct Config {
     /// `[otlp]`: the receiver of spans and logs.
     pub otlp: collector::otlp::Config,
     /// `[store]`: what is kept, and where.
-    pub store: store::config::Config,
+    pub store: store::Config,
     /// `[[source]]`: the brokers that are watched.
     pub sources: Vec<collector::source::Config>,
     /// What was said, and not left to its default.

@@ -54,16 +54,14 @@ pub struct Console {
 impl Collecting {
     /// Opens the store, and starts what fills it. `access` is who may send where others reach the OTLP ports.
     pub async fn start(
-        store: store::config::Config,
+        store: store::Config,
         otlp: otlp::Config,
         sources: Vec<source::Config>,
         access: &[web::Access],
     ) -> anyhow::Result<Collecting> {
         let allow = allow(access)?;
-        let folder = store.path.display().to_string();
         let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
-        let store: Arc<dyn Store> = Arc::new(store::memory::Memory::new());
-        tracing::warn!("nothing is kept in {folder} yet: everything is in memory, and gone with the process");
+        let store = store::open(store).await?;
         let board = Arc::new(Board::default());
         let [stop_otlp, stop_sources] = [(); 2].map(|()| CancellationToken::new());
         // Before any port opens: a source that this build can't watch ends the start.
@@ -155,7 +153,10 @@ impl Console {
 }
 
 async fn close(store: &dyn Store, deadline: Instant) -> anyhow::Result<()> {
-    let _ = (store, deadline);
+    let closed = timeout_at(deadline, store.close()).await;
+    closed.context(
+        "the store didn't close in time; what was acknowledged is on disk, but the next start takes longer",
+    )??;
     tracing::info!("stopped");
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::io::{BufRead, ErrorKind, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 
 use ::demo::{EmbeddedBroker, Shop, ShopConfig};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use collector::source;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
@@ -66,6 +66,12 @@ pub fn run(demo: cli::Demo) -> Result<(), Failure> {
 
 async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
+    let needs_token = [config.otlp.grpc, config.otlp.http].iter().any(|address| !address.ip().is_loopback());
+    if needs_token && !config.otlp.allow_unauthenticated {
+        bail!(
+            "the demo's shop has no token to send with: leave [otlp] on loopback, or set allow_unauthenticated = true there"
+        );
+    }
     let moved = move_from_taken_ports(&mut config);
     let broker = EmbeddedBroker::start()?;
     broker.create_topics(&::demo::TOPICS, ::demo::PARTITIONS)?;
