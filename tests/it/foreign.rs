@@ -98,8 +98,7 @@ impl Stage {
 
     /// The records of `orders`, once they are all there.
     fn placed(&self, count: usize) -> Vec<Value> {
-        let placed = self.sillage.search_when(&format!("topic:{}", self.orders), count, PATIENCE);
-        let records: Vec<Value> = placed.into_iter().filter(|entry| entry["kind"] == "record").collect();
+        let records = self.sillage.records_when(&self.orders, count, PATIENCE);
         assert_eq!(records.len(), count);
         records
     }
@@ -218,7 +217,7 @@ fn a_batch_of_500_messages_does_not_make_500_orders_one_flow() {
     stage.run(Shop::Python, "shop-api", &["place-bare", "500", &stage.orders]);
     stage.run(Shop::Python, &billing, &["bill-batch", "500", &stage.orders, &stage.payments]);
     let placed = stage.placed(500);
-    stage.sillage.search_when(&format!("topic:{}", stage.payments), 500, PATIENCE);
+    stage.sillage.records_when(&stage.payments, 500, PATIENCE);
     for order in placed.iter().step_by(100) {
         // Own send, the batch's span, own follow-up's send: its `recv` parent may be there too, once.
         let flow = stage.flow(order, 3);

@@ -89,7 +89,7 @@ impl Recording {
         }
         for topic in self.topics() {
             let count = self.records.iter().filter(|record| record.topic == topic).count();
-            sillage.search_when(&format!("topic:{topic}"), count, PATIENCE);
+            sillage.records_when(topic, count, PATIENCE);
         }
     }
 }

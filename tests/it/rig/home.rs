@@ -235,12 +235,22 @@ impl Sillage {
         }
     }
 
+    /// The records of a topic, once there are at least so many. (Spans name topics too, and are left out.)
+    pub fn records_when(&self, topic: &str, at_least: usize, patience: Duration) -> Vec<Value> {
+        self.found_when(&format!("topic:{topic}"), at_least, patience, |entry| entry["kind"] == "record")
+    }
+
     /// Every entry that a query finds, once there are at least so many.
     pub fn search_when(&self, query: &str, at_least: usize, patience: Duration) -> Vec<Value> {
+        self.found_when(query, at_least, patience, |_| true)
+    }
+
+    fn found_when(&self, query: &str, at_least: usize, patience: Duration, counts: fn(&Value) -> bool) -> Vec<Value> {
         let mut most = 0;
         let started = Instant::now();
         loop {
-            let entries = self.search_all(query);
+            let mut entries = self.search_all(query);
+            entries.retain(counts);
             if entries.len() >= at_least {
                 return entries;
             }
