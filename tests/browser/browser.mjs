@@ -67,19 +67,31 @@ export async function assertAccessible(page, { except = [] } = {}) {
 // Nothing may stand out of the window sideways; what is wide scrolls inside its own frame.
 export async function assertFitsWidth(page) {
   const [content, window] = await page.evaluate(() => [globalThis.document.documentElement.scrollWidth, globalThis.innerWidth]);
-  assert.ok(content <= window, `${page.url()} is ${content} px wide in a window of ${window} px`);
+  if (content <= window) return;
+  const culprits = await page.evaluate(() =>
+    [...globalThis.document.querySelectorAll('body *')]
+      .filter((element) => element.getBoundingClientRect().right > globalThis.innerWidth + 0.5)
+      .slice(0, 5)
+      .map((element) => `${element.outerHTML.split('>')[0]}> to ${Math.round(element.getBoundingClientRect().right)} px`),
+  );
+  assert.fail(`${page.url()} is ${content} px wide in a window of ${window} px: ${culprits.join('; ')}`);
 }
 
 // Every text has the contrast of the theme only if the theme took hold: dark paper is dark.
 export async function assertTheme(page, theme) {
   const luminance = await page.evaluate(() => {
-    const canvas = globalThis.document.createElement('canvas').getContext('2d');
-    canvas.fillStyle = globalThis.getComputedStyle(globalThis.document.body).backgroundColor;
-    canvas.fillRect(0, 0, 1, 1);
-    const [red, green, blue, alpha] = canvas.getImageData(0, 0, 1, 1).data;
-    return alpha === 0 ? null : (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255;
+    const { body, documentElement } = globalThis.document;
+    // The paper may be the body's or the root's: what is seen is the first of them that is not see-through.
+    for (const element of [body, documentElement]) {
+      const canvas = globalThis.document.createElement('canvas').getContext('2d');
+      canvas.fillStyle = globalThis.getComputedStyle(element).backgroundColor;
+      canvas.fillRect(0, 0, 1, 1);
+      const [red, green, blue, alpha] = canvas.getImageData(0, 0, 1, 1).data;
+      if (alpha > 0) return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255;
+    }
+    return null;
   });
-  assert.notEqual(luminance, null, 'the body has a background of its own');
+  assert.notEqual(luminance, null, 'the page has a background of its own');
   assert.ok(theme === 'dark' ? luminance < 0.4 : luminance > 0.6, `${theme} paper has luminance ${luminance}`);
 }
 
