@@ -1,5 +1,7 @@
 //! The OTLP receiver from outside: a real gRPC client, and HTTP as it is on the wire.
 
+#![expect(clippy::unwrap_used, reason = "in a test that can't go on, the panic is the report")]
+
 #[path = "otlp/rig.rs"]
 mod rig; // a receiver to send to, stores that refuse, and plain HTTP
 

@@ -128,6 +128,9 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     builder
 }
 
+/// A service's answer, which tells when it is written.
+type Answered<B> = Result<Response<CountedBody<B>>, Infallible>;
+
 /// One connection, with all it needs to answer.
 struct Connection<S> {
     builder: Arc<Builder<TokioExecutor>>,
@@ -191,10 +194,7 @@ where
         self.activity.ends_at(&self.limits).map_or(soon, |end| end.min(soon))
     }
 
-    fn answer(
-        &self,
-        request: Request<Incoming>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<CountedBody<B>>, Infallible>> + Send>> {
+    fn answer(&self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Answered<B>> + Send>> {
         let under_way = UnderWay::begin(&self.activity, request.version() == Version::HTTP_2);
         let deadline = Instant::now() + self.limits.body_timeout;
         let mut request = request.map(|incoming| TimedBody::new(incoming, deadline));

@@ -1,5 +1,7 @@
 //! What a listening socket bears: half-open, idle, trickling and too many connections.
 
+#![expect(clippy::unwrap_used, reason = "in a test that can't go on, the panic is the report")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -14,7 +14,8 @@ pub fn messaging(name: &str, kind: SpanKind, attributes: &Attributes) -> Option<
     let said = Said::read(attributes);
     let named = Named::read(name);
     let carries = matches!(kind, SpanKind::Producer | SpanKind::Consumer);
-    if !said.anything && !(carries && named.operation.is_some()) {
+    let concerned = said.anything || (carries && named.operation.is_some());
+    if !concerned {
         return None;
     }
     let system = said.text(Concept::System).or_else(|| said.kafka.then(|| "kafka".to_owned())).unwrap_or_default();

@@ -13,6 +13,9 @@ use super::wire::{Budget, DecodeError, Field, Fields, VALUE_DEPTH_MAX};
 
 type Decoded<T> = Result<T, DecodeError>;
 
+/// Takes one record as it is on the wire.
+type Take<'a> = dyn FnMut(&[u8], &Origin, &mut Budget) -> Decoded<()> + 'a;
+
 /// What the records of one scope have in common.
 #[derive(Clone)]
 struct Origin {
@@ -78,12 +81,7 @@ fn each_nested<'a>(
 
 /// Traces and logs nest alike: request (1) resource group (2) scope group (2) record; the resource and the scope are field 1 of their group.
 /// A group is walked twice, because its resource may stand behind its records; skipping costs next to nothing.
-fn each_record(
-    message: &'static str,
-    request: &[u8],
-    budget: &mut Budget,
-    take: &mut dyn FnMut(&[u8], &Origin, &mut Budget) -> Decoded<()>,
-) -> Decoded<()> {
+fn each_record(message: &'static str, request: &[u8], budget: &mut Budget, take: &mut Take<'_>) -> Decoded<()> {
     each_nested(message, request, 1, &mut |group| {
         let mut told = Resource { service: batch::UNKNOWN_SERVICE.to_owned(), attributes: Attributes::new() };
         budget.pay_for::<Resource>()?;
