@@ -36,7 +36,7 @@ pub(in crate::otlp) struct Target {
 enum Way {
     Grpc(Channel),
     /// With what goes before `/v1/...`.
-    Http(Client<HttpConnector, Full<Bytes>>, String),
+    Http(Box<Client<HttpConnector, Full<Bytes>>>, String),
 }
 
 /// Why a copy did not arrive.
@@ -66,7 +66,7 @@ impl Target {
                 return Err(wrong("asks for OTLP over HTTPS, which is not supported; use the gRPC port, usually 4317"));
             }
             let prefix = path.strip_suffix("/v1/traces").or_else(|| path.strip_suffix("/v1/logs")).unwrap_or(path);
-            let way = Way::Http(Client::builder(TokioExecutor::new()).build_http(), prefix.to_owned());
+            let way = Way::Http(Box::new(Client::builder(TokioExecutor::new()).build_http()), prefix.to_owned());
             return Ok(Target { uri, way });
         }
         let mut endpoint = Endpoint::from(uri.clone()).connect_timeout(SEND_TIMEOUT).timeout(SEND_TIMEOUT);
