@@ -98,6 +98,11 @@ impl LogFile {
         Cut { number: self.number, length: self.length }
     }
 
+    /// How long it is.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Which one it is.
     pub fn number(&self) -> u64 {
         self.number

@@ -19,7 +19,7 @@ pub mod knots; // the table of knots
 pub mod manifest; // what a segment says of itself
 pub mod terms; // the inverted index
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -209,9 +209,9 @@ impl Segment {
         Ok(false)
     }
 
-    /// Whether an entry with this key may be in it.
-    pub fn may_hold(&self, key: IdentityKey) -> bool {
-        self.filter.may_hold(key)
+    /// Whether an entry with one of these short keys is in it.
+    pub fn may_hold_any(&self, shorts: &HashSet<u32>) -> Result<bool, Damage> {
+        Ok(short_keys(&self.file(IDENTITIES)?).any(|short| shorts.contains(&short)))
     }
 
     /// Reads every file and checks it; how many entries could be read.

@@ -121,7 +121,11 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
     drop(shared.sealing.lock());
     shared.sealed.notify_all();
     for number in &frozen.logs {
-        file::remove(&log_file::path(&shared.config.log_folder(), *number))?;
+        let path = log_file::path(&shared.config.log_folder(), *number);
+        if let Err(error) = file::remove(&path) {
+            // The segment has all of it, and the next start removes the file.
+            tracing::warn!("a log file that is no longer needed stays: {}", chain(&error));
+        }
     }
     Ok(())
 }

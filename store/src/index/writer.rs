@@ -23,8 +23,10 @@ use super::view::{Frozen, Shared, View};
 use super::weight::weight;
 use crate::checkpoint::Checkpoint;
 use crate::codec::BlockWriter;
+use crate::config::Size;
 use crate::engine::{Held, Sequence, StoreError};
 use crate::entry::{Entry, Identity};
+use crate::file;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -59,6 +61,12 @@ pub type Reply = oneshot::Sender<Result<Sequence, StoreError>>;
 
 /// About how many bytes go into one group: large enough to share an fsync among many, small enough that the first doesn't wait for long.
 const GROUP_BYTES: usize = 8 << 20;
+
+/// How long a log file may get: what is replayed after a crash, and room on the disk.
+const LOG_BYTES_MAX: u64 = 64 << 20;
+
+/// With less free disk than this entries are refused, so that live sets can still become segments and the log files go.
+const FREE_BYTES_MIN: u64 = 64 << 20;
 
 /// How many frozen live sets may wait to become segments. Each takes as much memory as the live set; when one waits already, appending waits too.
 const FROZEN_MAX: usize = 1;
@@ -193,6 +201,10 @@ impl Writer {
         let view = self.shared.look();
         let live = view.active.read();
         let n_entries = live.entries().len();
+        // Checkpoints and repetitions alone fill no live set, but they do fill the log.
+        if self.log.as_ref().is_some_and(|log| log.length() >= LOG_BYTES_MAX) {
+            return true;
+        }
         n_entries >= config.seal_entries || live.bytes() as u64 >= config.seal_bytes() || (is_old && n_entries > 0)
     }
 
@@ -338,6 +350,15 @@ impl Writer {
 
     fn log(&mut self, payload: &[u8]) -> Result<(), String> {
         let began = Instant::now();
+        if let Some(free) = file::free_bytes(&self.shared.config.path)
+            && free < FREE_BYTES_MIN
+        {
+            return Err(format!(
+                "the disk is full: {} are free, at least {} are needed",
+                Size(free),
+                Size(FREE_BYTES_MIN)
+            ));
+        }
         if self.log.is_none() {
             let (folder, durability) = (self.shared.config.log_folder(), self.shared.config.durability);
             // A number is tried once: what a failed sync left of a file nobody knows.

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::retention::discard;
 use super::write;
 use crate::engine::{Forgotten, StoreError};
-use crate::file;
 use crate::index::hash::IdentityKey;
 use crate::index::segment::build::Kept;
 use crate::index::segment::manifest::Manifest;
@@ -15,10 +15,11 @@ use crate::index::view::Shared;
 /// Rewrites the segments that hold one of these, and says how many entries went from which.
 pub fn rewrite(shared: &Shared, keys: &[IdentityKey]) -> Result<Forgotten, StoreError> {
     let keys: HashSet<IdentityKey> = keys.iter().copied().collect();
+    let shorts: HashSet<u32> = keys.iter().map(|key| key.short()).collect();
     let mut forgotten = Forgotten::default();
     for segment in &shared.look().segments {
         let read = || -> Result<Option<Vec<Kept>>, Damage> {
-            if keys.iter().any(|key| segment.may_hold(*key)) { read(shared, segment).map(Some) } else { Ok(None) }
+            if segment.may_hold_any(&shorts)? { read(shared, segment).map(Some) } else { Ok(None) }
         };
         // A damaged segment is set aside; what of it was forgotten goes with its folder.
         let Ok(Some(entries)) = shared.ask(segment, read) else { continue };
@@ -70,7 +71,7 @@ pub fn replace(shared: &Shared, replaced: &[Arc<Segment>], entries: Vec<Kept>) -
         view.segments.extend(new);
     });
     for segment in replaced {
-        file::remove_folder(segment.path())?;
+        discard(shared, segment)?;
     }
-    file::sync_folder(&shared.config.segments_folder())
+    Ok(())
 }

@@ -4,6 +4,7 @@
 
 use crate::engine::StoreError;
 use crate::file;
+use crate::index::segment::Segment;
 use crate::index::view::Shared;
 use crate::time::Timestamp;
 
@@ -22,7 +23,7 @@ pub fn apply(shared: &Shared) -> Result<(), StoreError> {
         }
         bytes -= segment.manifest.bytes();
         shared.change(|view| view.segments.retain(|other| other.number() != segment.number()));
-        file::remove_folder(segment.path())?;
+        discard(shared, segment)?;
         let why = if is_old { "older than the retention" } else { "more than the retention size allows" };
         tracing::info!(segment.entries = segment.manifest.entries(), "removed segment {}: {why}", segment.number());
     }
@@ -31,4 +32,11 @@ pub fn apply(shared: &Shared) -> Result<(), StoreError> {
     shared.caches.columns.retain(|number| is_there(*number));
     shared.caches.blocks.retain(|(number, _)| is_there(*number));
     Ok(())
+}
+
+/// Removes a segment's files; after a crash in between, the next start finishes it.
+pub fn discard(shared: &Shared, segment: &Segment) -> Result<(), StoreError> {
+    let gone = shared.config.segments_folder().join(format!("gone-{:016}", segment.number()));
+    file::rename(segment.path(), &gone)?;
+    file::remove_folder(&gone)
 }
