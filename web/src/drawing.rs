@@ -6,6 +6,7 @@
 pub mod axis; // round ticks
 pub mod budget; // where the time of a flow went
 pub mod label; // where text has room
+pub mod scale; // from times to places across
 pub mod scene; // what is to be drawn of a flow: lanes, bars, dots, lines
 pub mod spark; // how many over time, in a small space
 pub mod timeline; // a scene as geometry

@@ -41,6 +41,7 @@ use crate::door::Visitor;
 use crate::guard::cookie;
 use crate::href::{Href, Links};
 use crate::state::AppState;
+use crate::wording;
 
 /// What the base template needs, beside the page itself.
 #[derive(Clone)]
@@ -110,10 +111,11 @@ fn form_value(query: &str, name: &str) -> String {
     percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
 }
 
-/// Renders a page.
+/// Renders a page. Control characters and marks that turn the direction of writing come from payloads only, and could make
+/// one thing look like another: they are made visible, wherever they stand.
 pub fn render(page: &impl Template) -> Response {
     match page.render() {
-        Ok(html) => Html(html).into_response(),
+        Ok(html) => Html(wording::visible(&html)).into_response(),
         Err(error) => {
             error!(error = &error as &dyn std::error::Error, "a page could not be rendered");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "This page could not be shown").into_response()

@@ -4,18 +4,14 @@
 //! read goes up or down between lanes. Text stands above its mark, so that no line of its own lane runs through it.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use store::Timestamp;
 use store::engine::Sequence;
 
-use super::axis;
 use super::label::{self, Row, Side};
+use super::scale::{Scale, Share, Shortened, WIDTH_MIN};
 use super::scene::{LaneKind, LineKind, Scene, Tone};
 use crate::wording;
-
-/// The drawing's least width without the names of its lanes, in pixels; on a narrower screen it scrolls.
-pub const WIDTH_MIN: f64 = 700.0;
 
 /// The height of one row of marks with the text above them.
 const ROW: f64 = 34.0;
@@ -29,31 +25,11 @@ const BAR: f64 = 13.0;
 const AXIS: f64 = 26.0;
 /// Work at the same time goes into as many rows as this, then into the last one over each other.
 const ROWS_MAX: usize = 4;
-/// The share of the width, in per cent, before the beginning and for all of the time.
-const BEFORE: f64 = 1.2;
-const TIME: f64 = 96.0;
 /// The least width of a bar, in pixels.
 const BAR_MIN: f64 = 3.0;
 /// How far text stands from its mark's beginning, in pixels: clear of lines that end there.
 const TEXT_AFTER: f64 = 7.0;
 const TEXT_SIZE: f64 = 11.5;
-
-/// A place across: a share of the width.
-#[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
-pub struct Share(pub f64);
-
-impl fmt::Display for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2}%", self.0)
-    }
-}
-
-impl Share {
-    /// In pixels, where the drawing is as narrow as it gets.
-    fn px(self) -> f64 {
-        self.0 * WIDTH_MIN / 100.0
-    }
-}
 
 /// A flow's drawing.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -66,6 +42,8 @@ pub struct Timeline {
     pub lanes: Vec<LaneBox>,
     /// The marks of the axis.
     pub ticks: Vec<TickMark>,
+    /// Stretches in which nothing happens, drawn short.
+    pub shortened: Vec<Shortened>,
     /// What moved, in straight pieces.
     pub segments: Vec<Segment>,
     /// Work.
@@ -154,11 +132,13 @@ pub const AXIS_HEIGHT: f64 = AXIS;
 impl Timeline {
     /// Draws a scene between two times.
     pub fn of(scene: &Scene, from: Timestamp, to: Timestamp) -> Timeline {
-        let scale = Scale { from, total: to.nanos_since(from).max(1) as f64 };
+        let bars = scene.bars.iter().map(|bar| (bar.from, bar.to));
+        let busy: Vec<_> = bars.chain(scene.dots.iter().map(|dot| (dot.at, dot.at))).collect();
+        let scale = Scale::over(from, to, &busy);
         let rows = Rows::of(scene, &scale);
         let mut timeline = Timeline { left_out: scene.left_out, ..Timeline::default() };
         timeline.draw_lanes(scene, &rows);
-        timeline.draw_axis(to.nanos_since(from).max(0).unsigned_abs(), &scale);
+        timeline.draw_axis(&scale);
         timeline.draw_marks(scene, &rows, &scale);
         timeline.draw_lines(scene, &rows, &scale);
         timeline.draw_texts(scene, &rows, &scale);
@@ -186,9 +166,8 @@ impl Timeline {
         self.height = self.lanes.last().map_or(AXIS, |last| last.y + last.height);
     }
 
-    fn draw_axis(&mut self, total: u64, scale: &Scale) {
-        for tick in axis::ticks(total, 7) {
-            let x = scale.share(tick.at as f64);
+    fn draw_axis(&mut self, scale: &Scale) {
+        for (x, tick) in scale.ticks() {
             let anchor = if tick.at == 0 {
                 "start"
             } else if x.0 > 95.0 {
@@ -198,11 +177,12 @@ impl Timeline {
             };
             self.ticks.push(TickMark { x, label: tick.label, anchor });
         }
+        self.shortened = scale.shortened();
     }
 
     fn draw_marks(&mut self, scene: &Scene, rows: &Rows, scale: &Scale) {
         for (index, bar) in scene.bars.iter().enumerate() {
-            let (x, width) = scale.bar(bar.from, bar.to);
+            let (x, width) = reach(scale, bar.from, bar.to);
             let kind = if bar.failed {
                 "failed"
             } else if bar.polls {
@@ -336,6 +316,13 @@ impl Timeline {
     }
 }
 
+/// Where a bar begins and how wide it is: a share, or pixels where that would be too narrow to see.
+fn reach(scale: &Scale, from: Timestamp, to: Timestamp) -> (Share, String) {
+    let (x, end) = (scale.at(from), scale.at(to));
+    let width = Share(end.0 - x.0);
+    (x, if width.px() < BAR_MIN { format!("{BAR_MIN}") } else { width.to_string() })
+}
+
 /// A text that wants room.
 struct Wish {
     rank: u8,
@@ -386,28 +373,6 @@ fn clusters(scene: &Scene, scale: &Scale) -> Vec<(usize, usize)> {
         }
     }
     clusters
-}
-
-/// From times to places across.
-struct Scale {
-    from: Timestamp,
-    total: f64,
-}
-
-impl Scale {
-    fn share(&self, nanos: f64) -> Share {
-        Share(BEFORE + (nanos / self.total).clamp(0.0, 1.0) * TIME)
-    }
-
-    fn at(&self, at: Timestamp) -> Share {
-        self.share(at.nanos_since(self.from) as f64)
-    }
-
-    fn bar(&self, from: Timestamp, to: Timestamp) -> (Share, String) {
-        let (x, end) = (self.at(from), self.at(to));
-        let width = Share(end.0 - x.0);
-        (x, if width.px() < BAR_MIN { format!("{BAR_MIN}") } else { width.to_string() })
-    }
 }
 
 /// Which row of its lane each bar is in, and where the lanes are.

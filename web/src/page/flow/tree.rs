@@ -6,8 +6,8 @@ use store::engine::Sequence;
 use store::flow::Flow;
 use store::{Span, SpanId, TraceId};
 
+use crate::drawing::scale::Share;
 use crate::drawing::scene::work;
-use crate::drawing::timeline::Share;
 use crate::wording;
 
 /// The deepest step that is still indented; deeper ones stand below it all the same.

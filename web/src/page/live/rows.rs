@@ -20,6 +20,7 @@ use super::{Params, ROWS};
 use crate::page::Problem;
 use crate::page::entries::{EntryRow, entry_row};
 use crate::state::AppState;
+use crate::wording;
 
 /// How often new rows are sent at the most: faster, nobody can read them.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -94,7 +95,7 @@ async fn next(state: &AppState, query: &Query, mut from: Sequence) -> Option<(Ev
         let now = Timestamp::now();
         let rows = found.entries.iter().rev().map(|held| entry_row(held, &state.links, now)).collect();
         let html = Rows { rows, is_full }.render().ok()?;
-        return Some((Event::default().id(reached.0.to_string()).data(html), reached));
+        return Some((Event::default().id(reached.0.to_string()).data(wording::visible(&html)), reached));
     }
 }
 
