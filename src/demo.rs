@@ -129,7 +129,7 @@ fn watched(broker: &EmbeddedBroker) -> source::Config {
     let config = source::kafka::Config {
         name: SOURCE.to_owned(),
         brokers: vec![broker.bootstrap()],
-        from: source::kafka::From::Earliest,
+        from: source::From::Earliest,
         // The embedded broker can't list its groups: they are asked for by name.
         groups: ::demo::GROUPS.iter().map(|group| (*group).to_owned()).collect(),
         optional: false,

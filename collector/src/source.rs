@@ -19,6 +19,9 @@ pub mod notice; // what a source says of itself on the board
 pub mod raw; // one message as a broker hands it over
 
 mod config; // `[[source]]`: one table, told apart by its type
+mod from; // where to begin
+mod secret; // what stands in a file or the environment
+mod selection; // which topics or streams are meant
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +36,7 @@ use notice::Notice;
 use raw::Raw;
 
 pub use config::{Config, Unbuilt};
+pub use from::From;
 
 /// One broker that is watched.
 #[async_trait]

@@ -90,7 +90,7 @@ pub fn bytes(bytes: u64) -> String {
 pub fn rate(many: u64, seconds: f64) -> String {
     let per_second = many as f64 / seconds.max(f64::MIN_POSITIVE);
     match per_second {
-        rate if rate == 0.0 => "0 /s".to_owned(),
+        0.0 => "0 /s".to_owned(),
         rate if rate < 0.1 => format!("{} /min", figures(rate * 60.0)),
         rate if rate < 99.95 => format!("{} /s", figures(rate)),
         rate => format!("{} /s", count(rate.round() as u64)),
@@ -146,6 +146,15 @@ pub fn clock_short(at: Timestamp, now: Timestamp) -> String {
 
 fn civil(at: Timestamp) -> Option<jiff::civil::DateTime> {
     Some(TimeZone::UTC.to_datetime(jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos())).ok()?))
+}
+
+/// The beginning of a text, at most so many bytes, never half a letter.
+pub fn beginning(text: &str, bytes_max: usize) -> &str {
+    if text.len() <= bytes_max {
+        return text;
+    }
+    let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    &text[..end]
 }
 
 /// Cut to so many letters, with `…` where something is missing.

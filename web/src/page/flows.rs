@@ -14,6 +14,7 @@ use self::gather::{Gathered, Row, gather};
 use crate::href::Href;
 use crate::page::{Frame, Problem, render};
 use crate::state::AppState;
+use crate::wording;
 
 /// How many flows one page shows. Each is put together from its entries, so the number is what a reader scans, not more.
 const ROWS: usize = 25;
@@ -64,8 +65,8 @@ pub struct Mistake {
 impl Mistake {
     /// With the query split where the mistake is.
     pub fn in_query(text: &str, error: &query::QueryError) -> Mistake {
-        let at = text.floor_char_boundary(error.at);
-        Mistake { before: text[..at].to_owned(), after: text[at..].to_owned(), says: error.message.clone() }
+        let before = wording::beginning(text, error.at);
+        Mistake { before: before.to_owned(), after: text[before.len()..].to_owned(), says: error.message.clone() }
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::CollectorError;
+use crate::source::secret;
 
 /// What may be set (librdkafka : CONFIGURATION.md). How we identify ourselves and how we reach the brokers, and how much we fetch at once.
 const ALLOWED: &[&str] = &[
@@ -75,7 +76,7 @@ pub fn check(source: &str, options: &BTreeMap<String, String>) -> Result<(), Col
                 "source `{source}`: `{key}` is none of the settings that `options` takes{meant}"
             )));
         }
-        if SECRET.contains(&key.as_str()) && secret_place(value).is_none() {
+        if SECRET.contains(&key.as_str()) && !secret::is_elsewhere(value) {
             return Err(CollectorError::Config(format!(
                 "source `{source}`: `{key}` is a secret: write \"file:/path/to/it\" or \"env:NAME\", not the secret itself"
             )));
@@ -87,37 +88,7 @@ pub fn check(source: &str, options: &BTreeMap<String, String>) -> Result<(), Col
 /// The options with their secrets read.
 pub fn read(source: &str, options: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, CollectorError> {
     check(source, options)?;
-    options.iter().map(|(key, value)| Ok((key.clone(), secret(source, key, value)?))).collect()
-}
-
-enum Secret<'a> {
-    File(&'a str),
-    Environment(&'a str),
-}
-
-fn secret_place(value: &str) -> Option<Secret<'_>> {
-    if let Some(path) = value.strip_prefix("file:") {
-        return Some(Secret::File(path));
-    }
-    value.strip_prefix("env:").map(Secret::Environment)
-}
-
-/// A value as it is, or what its `file:` or `env:` holds, without the newline that editors add.
-pub fn secret(source: &str, key: &str, value: &str) -> Result<String, CollectorError> {
-    match secret_place(value) {
-        None => Ok(value.to_owned()),
-        Some(Secret::File(path)) => match std::fs::read_to_string(path) {
-            Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-            Err(error) => Err(CollectorError::Config(format!(
-                "source `{source}`: can't read `{key}` from file `{path}`: {error}"
-            ))),
-        },
-        Some(Secret::Environment(name)) => std::env::var(name).map_err(|_| {
-            CollectorError::Config(format!(
-                "source `{source}`: `{key}` should come from environment `{name}`, which isn't set"
-            ))
-        }),
-    }
+    options.iter().map(|(key, value)| Ok((key.clone(), secret::read(source, key, value)?))).collect()
 }
 
 /// The allowed name that differs least, where it is near enough to be meant.
@@ -168,16 +139,5 @@ mod tests {
     fn a_secret_in_the_file_itself_is_refused_without_being_shown() {
         let refusal = refusal("sasl.password", "hunter2");
         assert!(refusal.contains("file:") && !refusal.contains("hunter2"), "{refusal}");
-    }
-
-    #[test]
-    fn secrets_are_read_from_files_without_their_last_newline() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("password");
-        std::fs::write(&path, "s3 cret\n").unwrap();
-        assert_eq!(secret("main", "sasl.password", &format!("file:{}", path.display())).unwrap(), "s3 cret");
-        let missing = secret("main", "sasl.password", "file:/nowhere/at/all").unwrap_err().to_string();
-        assert!(missing.contains("/nowhere/at/all"), "{missing}");
-        assert!(secret("main", "sasl.password", "env:SILLAGE_NOT_SET").unwrap_err().to_string().contains("isn't set"));
     }
 }

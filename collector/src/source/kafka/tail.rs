@@ -25,14 +25,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::source::Batch;
-use crate::source::kafka::From;
+use crate::source::from::From;
 use crate::source::kafka::admin::{self, TopicId};
 use crate::source::kafka::client::{Hearing, advice};
 use crate::source::kafka::message::{self, Around};
 use crate::source::kafka::place::{self, Bounds, Place};
-use crate::source::kafka::topics::Selection;
 use crate::source::notice::Notice;
 use crate::source::raw::{Raw, checksum};
+use crate::source::selection::Selection;
 
 /// How often we look for new topics and partitions, and measure how far behind we are: new ones are read within 10 s.
 const SURVEY_EVERY: Duration = Duration::from_secs(3);

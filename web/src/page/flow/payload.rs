@@ -57,7 +57,7 @@ pub fn payload(body: Option<&Bytes>, encoding: BodyEncoding) -> Payload {
     let is_text = !matches!(encoding, BodyEncoding::Binary);
     match std::str::from_utf8(body) {
         Ok(text) if is_text && !body.is_empty() => {
-            let shown = start_of(text, SHOWN_BYTES_MAX);
+            let shown = wording::beginning(text, SHOWN_BYTES_MAX);
             let cut = cut(shown.len(), body.len());
             let is_json = matches!(encoding, BodyEncoding::Json | BodyEncoding::Avro | BodyEncoding::Protobuf)
                 || text.trim_start().starts_with(['{', '[']);
@@ -81,10 +81,6 @@ fn cut(shown: usize, all: usize) -> String {
         return String::new();
     }
     format!("The first {} of {} are shown.", wording::bytes(shown as u64), wording::bytes(all as u64))
-}
-
-fn start_of(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 /// Bytes in lines of 16: where, in hexadecimal, and as letters where they are any.

@@ -1,8 +1,10 @@
-//! Which topics are meant: globs, with `!` for exclusions.
+//! Which topics or streams are meant: globs, with `!` for exclusions.
 
-/// Which topics are meant.
+/// Which topics or streams are meant.
 #[derive(Clone, Debug)]
 pub struct Selection {
+    /// What the broker's own channels begin with: left out unless a pattern begins with it too.
+    internal: &'static str,
     wanted: Vec<String>,
     unwanted: Vec<String>,
 }
@@ -10,7 +12,8 @@ pub struct Selection {
 impl Selection {
     /// From patterns such as `order.*` and `!*.internal`; `*` stands for any text, `?` for one character.
     /// Exclusions win wherever they stand. Where there are only exclusions, everything else is meant.
-    pub fn new(patterns: &[String]) -> Selection {
+    /// Channels that begin with `internal` are the broker's own.
+    pub fn new(internal: &'static str, patterns: &[String]) -> Selection {
         let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
         for pattern in patterns {
             match pattern.strip_prefix('!') {
@@ -21,14 +24,15 @@ impl Selection {
         if wanted.is_empty() {
             wanted.push("*".to_owned());
         }
-        Selection { wanted, unwanted }
+        Selection { internal, wanted, unwanted }
     }
 
-    /// Whether this topic is meant. Kafka's internal topics (`__consumer_offsets`, ...) are only where a pattern begins with `__`.
-    pub fn takes(&self, topic: &str) -> bool {
-        let internal = topic.starts_with("__");
-        self.wanted.iter().any(|pattern| (!internal || pattern.starts_with("__")) && matches(pattern, topic))
-            && !self.unwanted.iter().any(|pattern| matches(pattern, topic))
+    /// Whether this channel is meant.
+    pub fn takes(&self, channel: &str) -> bool {
+        let is_internal = channel.starts_with(self.internal);
+        let asked_for = |pattern: &str| !is_internal || pattern.starts_with(self.internal);
+        self.wanted.iter().any(|pattern| asked_for(pattern) && matches(pattern, channel))
+            && !self.unwanted.iter().any(|pattern| matches(pattern, channel))
     }
 }
 
@@ -71,7 +75,7 @@ mod tests {
 
     fn check(patterns: &[&str], topic: &str) -> bool {
         let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
-        Selection::new(&patterns).takes(topic)
+        Selection::new("__", &patterns).takes(topic)
     }
 
     #[test]
