@@ -186,8 +186,10 @@ fn replay(shared: &Arc<Shared>, state: &State, jobs: mpsc::Sender<Job>) -> Resul
             if batch.number <= state.group {
                 return;
             }
-            // A full live set goes before the batch, so that the file that holds the rest of it stays.
-            if n_batches > 0 && writer.is_full() {
+            // A full live set goes before the batch. This file holds the rest too, so it must outlive the segment: it is not among the
+            // files that go with it, and is adopted again below. What the segment has of it is left out by its group's number.
+            if writer.is_full() {
+                writer.release_log(*number);
                 writer.freeze();
                 n_batches = 0;
             }

@@ -123,6 +123,11 @@ impl Writer {
         self.logs.push(number);
     }
 
+    /// Gives a log file back that holds more than the active live set does.
+    pub fn release_log(&mut self, number: u64) {
+        self.logs.retain(|held| *held != number);
+    }
+
     /// Says that a replayed file ends before its last bytes.
     pub fn cut(&mut self, cut: Cut) {
         self.cut = Some(cut);
