@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Value, json};
 
-use crate::rig::home::{Home, Sillage};
+use crate::rig::home::Home;
 use crate::rig::kafka::{self, Draft, Kafka};
 use crate::rig::{otlp, unique};
 
@@ -104,6 +104,7 @@ fn send_spans(home: &Home, service: &str, stop: &AtomicBool, up: &AtomicBool) ->
 
 /// Sends records at the pace until told to stop, whatever becomes of Sillage: the broker is not the one that is killed.
 fn send_records(kafka: &Kafka, topic: &str, stop: &AtomicBool) -> usize {
+    let sender = kafka.sender();
     let mut number = 0;
     let mut next = Instant::now();
     while !stop.load(Ordering::Relaxed) {
@@ -119,22 +120,29 @@ fn send_records(kafka: &Kafka, topic: &str, stop: &AtomicBool) -> usize {
                 draft
             })
             .collect();
-        kafka.send(topic, &drafts);
+        sender.send(topic, &drafts);
         next += TICK;
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     number
 }
 
-/// What a query finds, by the number that it carries; a number that is there twice fails.
-fn found(
-    sillage: &Sillage,
-    query: &str,
-    at_least: usize,
-    read: impl Fn(&Value) -> (usize, String),
-) -> BTreeMap<usize, Value> {
+/// Numbers as `1..=120, 481..=600`.
+fn runs(numbers: &[&usize]) -> String {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == **number => *last = **number,
+            _ => runs.push((**number, **number)),
+        }
+    }
+    runs.iter().map(|(first, last)| format!("{first}..={last}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What a search found, by the number that it carries; a number that is there twice fails.
+fn found(entries: Vec<Value>, read: impl Fn(&Value) -> (usize, String)) -> BTreeMap<usize, Value> {
     let mut by_number = BTreeMap::new();
-    for entry in sillage.search_when(query, at_least, Duration::from_secs(120)) {
+    for entry in entries {
         let (number, text) = read(&entry);
         assert_eq!(text, payload(number), "a payload that was not sent like this");
         if let Some(before) = by_number.insert(number, entry.clone()) {
@@ -195,12 +203,27 @@ fn ten_kills_under_load_lose_nothing_and_double_nothing() {
     assert!(rate >= 2_000.0, "the load was too light to prove anything: {rate:.0} spans a second");
 
     let sillage = home.serve();
-    let spans = found(&sillage, &format!("service:{service}"), sent.acknowledged.len(), |span| {
+    // All that was acknowledged is there at once: nothing has to be waited for.
+    let spans = found(sillage.search_all(&format!("service:{service}")), |span| {
         let attributes = &span["attributes"];
         (attributes["number"].as_u64().unwrap() as usize, attributes["payload"].as_str().unwrap().to_owned())
     });
+    let lost: Vec<(&usize, &Span)> = sent.acknowledged.iter().filter(|(number, _)| !spans.contains_key(number)).collect();
+    if let Some((first, span)) = lost.first() {
+        let by_trace = sillage.get(&format!("/api/v1/flow/{}", hex::encode(&span.trace_id)));
+        let numbers: Vec<&usize> = lost.iter().map(|(number, _)| *number).collect();
+        let kept = home.keep();
+        panic!(
+            "{} acknowledged spans are not found by search: {}; the flow of number {first} answers {}; the folder is {}\n{}",
+            lost.len(),
+            runs(&numbers),
+            by_trace.status,
+            kept.display(),
+            sillage.log()
+        );
+    }
     for (number, span) in &sent.acknowledged {
-        let kept = spans.get(number).unwrap_or_else(|| panic!("span {number} was acknowledged and is lost"));
+        let kept = &spans[number];
         assert_eq!(kept["traceId"], hex::encode(&span.trace_id));
         assert_eq!(kept["spanId"], hex::encode(&span.span_id));
         assert_eq!(kept["name"], span.name);
@@ -212,11 +235,8 @@ fn ten_kills_under_load_lose_nothing_and_double_nothing() {
         );
     }
 
-    let kept = found(&sillage, &format!("topic:{topic}"), records, |record| {
-        let body: Value = match &record["body"] {
-            Value::String(text) => serde_json::from_str(text).unwrap(),
-            other => other.clone(),
-        };
+    let kept = found(sillage.records_when(&topic, records, Duration::from_secs(120)), |record| {
+        let body = &record["body"];
         (body["number"].as_u64().unwrap() as usize, body["payload"].as_str().unwrap().to_owned())
     });
     assert!(kept.keys().copied().eq(1..=records), "records 1 to {records}, each once; found {}", kept.len());

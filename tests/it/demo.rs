@@ -101,8 +101,8 @@ fn started_twice_on_one_folder_it_loses_nothing_of_the_first_time() {
     let home = Home::new("");
     let mut first = home.spawn("demo");
     first.await_answer("/readyz");
-    until("the first shop is busy", Duration::from_secs(20), || {
-        (kinds(&first).get("record").copied().unwrap_or(0) >= 100).then_some(())
+    until("the first shop is busy", Duration::from_secs(30), || {
+        (first.api("status")["store"]["records"].as_u64()? >= 100).then_some(())
     });
     let before = records(&first);
     first.kill_9();

@@ -91,6 +91,13 @@ impl Home {
         fs::write(self.file(), text).unwrap();
     }
 
+    /// Leaves a copy of the folder behind, for whoever looks into a failure.
+    pub fn keep(&self) -> PathBuf {
+        let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(super::waiting::unique("kept"));
+        Command::new("cp").arg("-r").arg(self.folder.path()).arg(&kept).status().unwrap();
+        kept
+    }
+
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("sillage.toml")
     }

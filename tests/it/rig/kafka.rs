@@ -139,18 +139,33 @@ impl Kafka {
 
     /// Sends all and returns when the broker has acknowledged every one: (partition, offset) in the order given.
     pub fn send(&self, topic: &str, drafts: &[Draft]) -> Vec<(i32, i64)> {
-        let producer: FutureProducer = self.client().set("linger.ms", "5").create().unwrap();
+        self.sender().send(topic, drafts)
+    }
+
+    /// A producer that is kept, for those who send often.
+    pub fn sender(&self) -> Sender {
+        Sender { producer: self.client().set("linger.ms", "5").create().unwrap() }
+    }
+}
+
+/// A producer that is kept.
+pub struct Sender {
+    producer: FutureProducer,
+}
+
+impl Sender {
+    /// Sends all and returns when the broker has acknowledged every one: (partition, offset) in the order given.
+    pub fn send(&self, topic: &str, drafts: &[Draft]) -> Vec<(i32, i64)> {
         block_on(async {
             let mut acknowledged = Vec::with_capacity(drafts.len());
             for draft in drafts {
-                acknowledged.push(producer.send_result(draft.record(topic)).map_err(|(error, _)| error).unwrap());
+                acknowledged.push(self.producer.send_result(draft.record(topic)).map_err(|(error, _)| error).unwrap());
             }
             let mut positions = Vec::with_capacity(drafts.len());
             for delivery in acknowledged {
                 let at = delivery.await.unwrap().map_err(|(error, _)| error).unwrap();
                 positions.push((at.partition, at.offset));
             }
-            producer.flush(Duration::from_secs(10)).unwrap();
             positions
         })
     }
