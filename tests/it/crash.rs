@@ -208,7 +208,8 @@ fn ten_kills_under_load_lose_nothing_and_double_nothing() {
         let attributes = &span["attributes"];
         (attributes["number"].as_u64().unwrap() as usize, attributes["payload"].as_str().unwrap().to_owned())
     });
-    let lost: Vec<(&usize, &Span)> = sent.acknowledged.iter().filter(|(number, _)| !spans.contains_key(number)).collect();
+    let lost: Vec<(&usize, &Span)> =
+        sent.acknowledged.iter().filter(|(number, _)| !spans.contains_key(number)).collect();
     if let Some((first, span)) = lost.first() {
         let by_trace = sillage.get(&format!("/api/v1/flow/{}", hex::encode(&span.trace_id)));
         let numbers: Vec<&usize> = lost.iter().map(|(number, _)| *number).collect();

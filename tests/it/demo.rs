@@ -85,14 +85,14 @@ fn a_service_that_is_stopped_is_seen_to_stop_and_the_others_go_on() {
     assert!(newest(&sillage, "shop-api") > shop, "the others go on");
 }
 
-/// Every record as (event id, trace id, body), however often.
+/// Every record by its position and what it says, however often.
 fn records(sillage: &Sillage) -> BTreeMap<String, usize> {
     let entries = sillage.search_all("");
     tally(
         entries
             .iter()
             .filter(|entry| entry["kind"] == "record")
-            .map(|record: &Value| format!("{} {} {}", record["eventId"], record["traceId"], record["body"])),
+            .map(|record: &Value| format!("{} {} {}", record["position"], record["eventId"], record["body"])),
     )
 }
 

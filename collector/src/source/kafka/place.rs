@@ -1,9 +1,9 @@
 //! Where to read on in a partition, and whether its topic is still the same one.
 //!
 //! Pure: given what was kept and where the broker's log begins and ends now, it says what follows.
-//! A topic that was deleted and made again starts over at offset 0. The broker's client API doesn't tell (librdkafka 2.12 keeps
-//! topic ids to itself), so it shows by three signs: the log ends below what we have read; the record before our place is
-//! another one (compared by timestamp and checksum when it is read once more); or the cluster has another id.
+//! A topic that was deleted and made again starts over at offset 0. While we read it, its id tells (`tail/ask.rs`). What happened
+//! while we were away, or at a broker without topic ids, shows by three signs: the log ends below what we have read; the record
+//! before our place is another one (compared by timestamp and checksum when it is read once more); or the cluster has another id.
 
 use std::time::{Duration, Instant};
 

@@ -3,36 +3,30 @@
 //! Every few seconds a *survey* asks which topics and partitions there are, where each log begins and ends, and puts every
 //! partition where it belongs; in between it polls. Whatever goes wrong ends in a survey: there is one place where decisions are made.
 
+mod ask; // what a survey asks the brokers
+mod partition; // what we know of a topic and its partitions
 mod survey; // where decisions are made
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::metadata::Metadata;
-use rdkafka::topic_partition_list::Offset;
-use store::board::ChannelStatus;
-use store::checkpoint::Reached;
-use store::position::Incarnation;
 use store::{Channel, Checkpoint, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::source::Batch;
 use crate::source::from::From;
-use crate::source::kafka::admin::{self, TopicId};
 use crate::source::kafka::client::{Hearing, advice};
 use crate::source::kafka::message::{self, Around};
-use crate::source::kafka::place::{self, Bounds, Place};
 use crate::source::notice::Notice;
-use crate::source::raw::{Raw, checksum};
+use crate::source::raw::Raw;
 use crate::source::selection::Selection;
+use partition::{Partition, Seen, State, Topic};
 
 /// How often we look for new topics and partitions, and measure how far behind we are: new ones are read within 10 s.
 const SURVEY_EVERY: Duration = Duration::from_secs(3);
@@ -69,44 +63,6 @@ pub struct Watch {
     pub batches: mpsc::Sender<Batch>,
 }
 
-/// One topic that is watched.
-struct Topic {
-    channel: Channel,
-    /// The broker's id of it, where it tells one: a topic that was made again has another.
-    id: Option<TopicId>,
-    incarnation: Incarnation,
-    partitions: BTreeMap<i32, Partition>,
-    /// A record before our place turned out to be another one: the topic was made again.
-    reborn: bool,
-}
-
-/// One partition that is watched.
-struct Partition {
-    reached: Reached,
-    state: State,
-    /// Whether librdkafka reads it for us.
-    assigned: bool,
-    bounds: Option<Bounds>,
-    short_since: Option<Instant>,
-    /// Key and body of the last record of the batch that is being filled: its checksum is worked out once a batch.
-    last: Option<(Option<bytes::Bytes>, Option<bytes::Bytes>)>,
-    /// True when records came since the last survey.
-    moved: bool,
-}
-
-/// What we do with a partition.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Nothing is known of where to begin; true where `from` of the configuration says it.
-    New { by_config: bool },
-    /// It is to be read on from our place.
-    Waiting,
-    /// It is read; the record before our place comes first, to be known again.
-    Checking,
-    /// It is read.
-    Reading,
-}
-
 /// Why the thread ends.
 struct Stopped;
 
@@ -136,7 +92,7 @@ pub struct Observer {
     probed_groups: bool,
     /// How many surveys in a row told no topic's id.
     idless_surveys: u32,
-    /// Whose last record is in the batch that is being filled.
+    /// Where we read on since the last batch.
     touched: Vec<(Channel, i32)>,
 }
 
@@ -210,13 +166,13 @@ impl Observer {
     fn take(&mut self, message: &BorrowedMessage<'_>) {
         let Some(topic) = self.topics.get_mut(message.topic()) else { return };
         let Some(partition) = topic.partitions.get_mut(&message.partition()) else { return };
-        let offset = message.offset();
+        let seen = Seen::of(message);
         match partition.state {
             State::New { .. } | State::Waiting => return, // left over from before it was put elsewhere
             State::Reading => {}
             State::Checking => {
                 partition.state = State::Reading;
-                if offset == partition.reached.next - 1 && !partition.knows_again(message) {
+                if seen.offset == partition.reached.next - 1 && !partition.knows_again(&seen) {
                     topic.reborn = true;
                     for partition in topic.partitions.values_mut() {
                         partition.state = State::Waiting;
@@ -226,8 +182,17 @@ impl Observer {
                 }
             }
         }
-        if offset < partition.reached.next {
+        if seen.offset < partition.reached.next {
             return; // kept already
+        }
+        let is_kept = partition.kept_in_an_earlier_life(&seen);
+        partition.reach(seen, topic.id.is_some());
+        if !std::mem::replace(&mut partition.touched, true) {
+            self.touched.push((topic.channel.clone(), message.partition()));
+        }
+        self.last_taken = Instant::now();
+        if is_kept {
+            return;
         }
         let raw = message::raw(
             message,
@@ -239,13 +204,6 @@ impl Observer {
                 received_at: Timestamp::now(),
             },
         );
-        partition.reached.next = offset + 1;
-        partition.reached.last_timestamp = raw.timestamp;
-        if partition.last.replace((raw.key.clone(), raw.body.clone())).is_none() {
-            self.touched.push((topic.channel.clone(), message.partition()));
-        }
-        partition.moved = true;
-        self.last_taken = Instant::now();
         if self.batch.is_empty() {
             self.batch_began = self.last_taken;
         }
@@ -262,8 +220,7 @@ impl Observer {
         for (channel, number) in self.touched.drain(..) {
             let topic = self.topics.get_mut(channel.as_str());
             let Some(partition) = topic.and_then(|topic| topic.partitions.get_mut(&number)) else { continue };
-            let Some((key, body)) = partition.last.take() else { continue };
-            partition.reached.last_checksum = Some(checksum(key.as_deref(), body.as_deref()));
+            partition.touched = false;
             checkpoint.partitions.insert((channel, number), partition.reached.clone());
         }
         let raws = std::mem::take(&mut self.batch);

@@ -1,21 +1,26 @@
 //! The survey: which topics and partitions there are, where each log begins and ends, and where we read on.
 
-use super::*;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-/// Where each partition that can be read now begins and ends.
-type AllBounds = HashMap<(String, i32), Bounds>;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::metadata::Metadata;
+use rdkafka::topic_partition_list::Offset;
+use store::board::ChannelStatus;
+use store::checkpoint::Reached;
+use store::position::Incarnation;
+use store::{Checkpoint, Timestamp};
+
+use super::ask::{self, AllBounds};
+use super::partition::{Partition, State, Topic};
+use super::{ANSWER_WITHIN, Observer, SURVEY_AGAIN, SURVEY_EVERY, Stopped};
+use crate::source::from::From;
+use crate::source::kafka::client::{Hearing, advice};
+use crate::source::kafka::place::{self, Place};
 
 /// When nothing has come for so long although we polled, nothing is left to come: some fetches' worth of waiting.
 const QUIET_FOR: Duration = Duration::from_millis(500);
-
-/// What librdkafka's mock cluster calls itself: it lets DescribeTopics wait for ever, and its topics are never made again.
-const MOCK_CLUSTER: &str = "mockCluster";
-
-/// How long the broker may take to tell the ids of topics. We don't poll meanwhile.
-const IDS_WITHIN: Duration = Duration::from_secs(2);
-
-/// After so many surveys in a row without any id, this broker is taken for one that doesn't tell (Kafka before 2.8): asking costs us pauses.
-const IDLESS_SURVEYS_MAX: u32 = 3;
 
 impl Observer {
     /// Looks at the cluster, and puts every partition where it belongs.
@@ -41,7 +46,7 @@ impl Observer {
         self.enter(&listed);
         self.leave_unlisted(consumer, &listed);
         self.identify(consumer, &listed);
-        let bounds = match bounds(consumer, &listed) {
+        let bounds = match ask::bounds(consumer, &listed) {
             Ok(bounds) => bounds,
             Err(error) => {
                 tracing::debug!(%error, "no offsets"); // a leader just moved, or the topic just went: the next survey sees it
@@ -60,16 +65,6 @@ impl Observer {
         }
         self.measure(&bounds);
         Ok(())
-    }
-
-    /// Whether anything takes a connection at one of the brokers: asked first where nobody asked for this source.
-    fn somebody_listens(&self) -> bool {
-        self.watch
-            .brokers
-            .iter()
-            .filter_map(|broker| broker.to_socket_addrs().ok())
-            .flatten()
-            .any(|address| TcpStream::connect_timeout(&address, Duration::from_millis(300)).is_ok())
     }
 
     fn absence(&self) -> String {
@@ -91,17 +86,6 @@ impl Observer {
             listed.insert(topic.name().to_owned(), led.map(|partition| partition.id()).collect());
         }
         listed
-    }
-
-    /// Whether the cluster has another id than the one that our places are of.
-    fn is_another_cluster(&mut self, consumer: &BaseConsumer<Hearing>) -> bool {
-        let Some(id) = consumer.client().fetch_cluster_id(SURVEY_AGAIN) else { return false };
-        let before = self.cluster.as_deref().map(str::to_owned).or_else(|| self.watch.checkpoint.cluster.clone());
-        let is_another = before.is_some_and(|before| before != id);
-        if self.cluster.as_deref() != Some(id.as_str()) {
-            self.cluster = Some(id.into());
-        }
-        is_another
     }
 
     /// Takes up topics and partitions that are new to us.
@@ -131,23 +115,6 @@ impl Observer {
             }
         }
         self.unassign(consumer);
-    }
-
-    /// Asks for each topic's id: one with another id than before was made again.
-    fn identify(&mut self, consumer: &BaseConsumer<Hearing>, listed: &BTreeMap<String, Vec<i32>>) {
-        let is_mock = self.cluster.as_deref().is_some_and(|cluster| cluster.starts_with(MOCK_CLUSTER));
-        if is_mock || listed.is_empty() || self.idless_surveys >= IDLESS_SURVEYS_MAX {
-            return;
-        }
-        let names: Vec<&str> = listed.keys().map(String::as_str).collect();
-        let ids = admin::topic_ids(consumer.client(), &names, IDS_WITHIN);
-        self.idless_surveys = if ids.is_empty() { self.idless_surveys + 1 } else { 0 };
-        for (name, id) in ids {
-            if let Some(topic) = self.topics.get_mut(&name) {
-                topic.reborn |= topic.id.is_some_and(|before| before != id);
-                topic.id = Some(id);
-            }
-        }
     }
 
     /// Decides for every partition where it belongs, and puts it there.
@@ -200,9 +167,7 @@ impl Observer {
             topic.incarnation = Incarnation(topic.incarnation.0 + 1);
             for (number, partition) in &mut topic.partitions {
                 let next = partition.bounds.map_or(0, |bounds| bounds.begin);
-                partition.leave();
-                partition.short_since = None;
-                partition.reached = Reached { incarnation: topic.incarnation, next, ..Reached::default() };
+                partition.begin_again(topic.incarnation, next);
                 beside.partitions.insert((topic.channel.clone(), *number), partition.reached.clone());
             }
             if !another_cluster {
@@ -296,71 +261,6 @@ impl Observer {
         }
     }
 
-    /// Where the time that `from` names lies in each partition that begins by it.
-    fn offsets_by_time(&self, consumer: &BaseConsumer<Hearing>) -> HashMap<(String, i32), i64> {
-        let time = match self.watch.from {
-            From::Latest | From::Earliest => return HashMap::new(),
-            From::Ago(ago) => Timestamp::now().minus(ago),
-            From::At(time) => time,
-        };
-        if self.cannot_seek_by_time {
-            return HashMap::new();
-        }
-        let mut list = TopicPartitionList::new();
-        for (name, topic) in &self.topics {
-            for (number, partition) in &topic.partitions {
-                if partition.bounds.is_some() && partition.state == (State::New { by_config: true }) {
-                    let millis = Offset::Offset(time.as_millis().max(0));
-                    list.add_partition_offset(name, *number, millis).expect("a time since the epoch is not negative");
-                }
-            }
-        }
-        if list.count() == 0 {
-            return HashMap::new();
-        }
-        let Ok(found) = consumer.offsets_for_times(list, ANSWER_WITHIN) else { return HashMap::new() };
-        let mut offsets = HashMap::new();
-        for element in found.elements() {
-            let key = (element.topic().to_owned(), element.partition());
-            let end = self.topics[element.topic()].partitions[&element.partition()].bounds.map(|bounds| bounds.end);
-            match (element.error(), element.offset()) {
-                (Ok(()), Offset::Offset(offset)) => drop(offsets.insert(key, offset)),
-                (Ok(()), Offset::End) => drop(end.and_then(|end| offsets.insert(key, end))), // nothing is as young
-                _ => {}
-            }
-        }
-        offsets
-    }
-
-    /// Finds out once what this broker can't do, and says so.
-    fn probe(&mut self, consumer: &BaseConsumer<Hearing>, bounds: &AllBounds) {
-        if !self.probed_time
-            && let Some(((name, number), _)) = bounds.iter().find(|(_, bounds)| bounds.begin < bounds.end)
-        {
-            let mut list = TopicPartitionList::new();
-            list.add_partition_offset(name, *number, Offset::Offset(0)).expect("the epoch is not negative");
-            if let Ok(found) = consumer.offsets_for_times(list, ANSWER_WITHIN) {
-                self.probed_time = true;
-                // Everything is younger than 1970: a broker that finds nothing can't seek by time (librdkafka's mock cluster).
-                self.cannot_seek_by_time = found.elements().iter().all(|found| found.offset() == Offset::End);
-            }
-            if self.cannot_seek_by_time {
-                self.watch
-                    .notice
-                    .unseen("this broker can't seek by time: a `from` that names a time reads all that it holds");
-            }
-        }
-        if !self.probed_groups && self.surveyed {
-            self.probed_groups = true;
-            let own = self.watch.client_config.get("group.id");
-            if consumer.fetch_group_list(own, SURVEY_AGAIN).is_err() {
-                self.watch
-                    .notice
-                    .unseen("this broker can't list consumer groups: only those named in `groups` are asked for");
-            }
-        }
-    }
-
     /// Puts up what is watched, and how far behind we are.
     fn measure(&mut self, bounds: &AllBounds) {
         let now = Timestamp::now();
@@ -395,60 +295,4 @@ impl Observer {
     fn nothing(&self) -> Checkpoint {
         Checkpoint::none(self.watch.checkpoint.source.clone())
     }
-}
-
-impl Topic {
-    pub(super) fn new(channel: Channel) -> Topic {
-        Topic { channel, id: None, incarnation: Incarnation::default(), partitions: BTreeMap::new(), reborn: false }
-    }
-}
-
-impl Partition {
-    pub(super) fn new(reached: Reached, state: State) -> Partition {
-        Partition { reached, state, assigned: false, bounds: None, short_since: None, last: None, moved: false }
-    }
-
-    /// It is to be let go, and then read on from our place.
-    fn leave(&mut self) {
-        if !matches!(self.state, State::New { .. }) {
-            self.state = State::Waiting;
-        }
-    }
-
-    /// Whether this is the record that was kept last.
-    pub(super) fn knows_again(&self, message: &BorrowedMessage<'_>) -> bool {
-        let (timestamp, _) = message::timestamp(message);
-        let sum = checksum(message.key(), message.payload());
-        self.reached.last_timestamp == timestamp && self.reached.last_checksum == Some(sum)
-    }
-}
-
-/// Where the log of each partition begins and ends, asked of each leader at once.
-/// `offsets_for_times` passes the numbers that stand for "beginning" and "end" through to ListOffsets
-/// (librdkafka : src/rdkafka.c, rd_kafka_offsets_for_times), and with `read_committed` the end is the last stable offset.
-fn bounds(consumer: &BaseConsumer<Hearing>, listed: &BTreeMap<String, Vec<i32>>) -> Result<AllBounds, KafkaError> {
-    let ask = |place: Offset| -> Result<HashMap<(String, i32), i64>, KafkaError> {
-        let mut list = TopicPartitionList::new();
-        for (name, numbers) in listed {
-            for number in numbers {
-                list.add_partition_offset(name, *number, place)?;
-            }
-        }
-        if list.count() == 0 {
-            return Ok(HashMap::new());
-        }
-        let found = consumer.offsets_for_times(list, ANSWER_WITHIN)?;
-        let known = found.elements().into_iter().filter_map(|element| match (element.error(), element.offset()) {
-            (Ok(()), Offset::Offset(offset)) => Some(((element.topic().to_owned(), element.partition()), offset)),
-            _ => None,
-        });
-        Ok(known.collect())
-    };
-    let begins = ask(Offset::Beginning)?;
-    let ends = ask(Offset::End)?;
-    let both = begins.into_iter().filter_map(|(key, begin)| {
-        let end = *ends.get(&key)?;
-        Some((key, Bounds { begin, end: end.max(begin) }))
-    });
-    Ok(both.collect())
 }
