@@ -253,6 +253,17 @@ async fn what_is_too_large_is_refused_for_good_over_every_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_arrives_in_many_pieces_is_kept() {
+    let rig = Given::default().start().await;
+    let mut client = TraceServiceClient::new(rig.channel().await);
+    // Many frames of HTTP/2, none of which but the first begins with the message's length.
+    let mut big = span(1);
+    big.name = "x".repeat(2 << 20);
+    client.export(traces(vec![big])).await.unwrap();
+    assert_eq!(rig.entries().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_largest_request_is_taken_even_with_the_smallest_memory() {
     let rig = Given { memory_limit_bytes: 1, ..Given::default() }.start().await;
     let mut big = span(1);

@@ -118,7 +118,9 @@ async fn whole(body: &mut TimedBody, wire: Wire, admitted: &mut Admitted) -> Res
             return Err(Refusal::no_room());
         }
         if wire == Wire::Grpc {
-            announced_fits(if joined.is_empty() { &data } else { &joined })?;
+            // The announcement stands at the beginning of the message, not of each of its pieces.
+            let beginning = [&joined[..], &first, &data].into_iter().find(|piece| !piece.is_empty());
+            announced_fits(beginning.unwrap_or_default())?;
         }
         // Most requests come in one piece, which then needs no copy.
         if joined.is_empty() && first.is_empty() {
