@@ -1,7 +1,7 @@
 //! Puts the CSS files together into one and the JS files into another, and names their version.
 //!
 //! One request each, no bundler: the files are joined as they are, in the order of their names. The version is a hash of
-//! everything, so that `/assets/{version}/…` may be kept by browsers for ever.
+//! everything, so that `/assets/{version}/…` may be kept by browsers for ever. `src/asset.rs` embeds the folder that comes out.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -21,8 +21,16 @@ fn main() {
     for byte in css.iter().chain(&js).chain(&icon) {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
-    fs::write(out.join("sillage.css"), css).expect("OUT_DIR can be written");
-    fs::write(out.join("sillage.js"), js).expect("OUT_DIR can be written");
+    let folder = out.join("assets");
+    fs::create_dir_all(&folder).expect("OUT_DIR can be written");
+    for (name, bytes) in [("sillage.css", css), ("sillage.js", js), ("icon.svg", icon)] {
+        fs::write(folder.join(name), bytes).expect("OUT_DIR can be written");
+    }
+    // rust-embed wants its folder as a literal; reading $OUT_DIR there needs a feature of it with five more crates.
+    let embed = format!(
+        "/// What `build.rs` put together, inside the program.\n#[derive(rust_embed::RustEmbed)]\n#[folder = {folder:?}]\nstruct Files;\n"
+    );
+    fs::write(out.join("files.rs"), embed).expect("OUT_DIR can be written");
     println!("cargo::rustc-env=SILLAGE_ASSETS={hash:016x}");
 }
 
