@@ -22,7 +22,7 @@ use axum::routing::get;
 
 use crate::state::AppState;
 
-pub use self::problem::in_details;
+pub use self::problem::Problem;
 
 /// What is answered under `/api/v1`.
 pub fn routes() -> Router<AppState> {

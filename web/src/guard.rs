@@ -15,6 +15,7 @@ pub use self::policy::bind_browsers;
 use crate::config::Role;
 use crate::door::{SESSION_COOKIE, ShownBy, Visitor};
 use crate::page::Problem;
+use crate::page::problem::Wants;
 use crate::state::AppState;
 
 /// The largest body of a request to the console: forms and small JSON; events come in elsewhere.
@@ -42,17 +43,21 @@ pub async fn check(State(state): State<AppState>, mut request: Request, next: Ne
         }
         return ask_to_log_in(&state, &request);
     };
-    if visitor.role < role_needed(request.method(), path) {
-        return Problem::new(StatusCode::FORBIDDEN, "This needs the role operate")
+    let mut response = if visitor.role < role_needed(request.method(), path) {
+        Problem::new(StatusCode::FORBIDDEN, "This needs the role operate")
             .because("You are logged in as somebody who may look, but not change anything.")
             .try_instead("Log in as somebody else", state.links.login())
-            .into_response();
-    }
-    request.extensions_mut().insert(visitor.clone());
-    match posted(&state, Some(&visitor), request).await {
-        Ok(request) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
+            .into_response()
+    } else {
+        request.extensions_mut().insert(visitor.clone());
+        match posted(&state, Some(&visitor), request).await {
+            Ok(request) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        }
+    };
+    // A page that tells of an error shows its reader the same frame as any other.
+    response.extensions_mut().insert(visitor);
+    response
 }
 
 /// What needs no login: the login itself, what a login page is made of, and the probes of those who run us.
@@ -92,18 +97,20 @@ async fn posted(state: &AppState, visitor: Option<&Visitor>, request: Request) -
 }
 
 fn ask_to_log_in(state: &AppState, request: &Request) -> Response {
-    let wants_page = request.headers().get(header::ACCEPT).is_none_or(|accept| {
-        accept.to_str().is_ok_and(|accept| accept.contains("text/html") || accept.contains("*/*"))
-    });
     let path = request.uri().path();
-    if *request.method() == Method::GET && wants_page && !path.starts_with("/api/") && path != "/metrics" {
+    let is_person = Wants::of(path, request.headers()) == Wants::Page;
+    if *request.method() == Method::GET && is_person {
         let asked = request.uri().path_and_query().map_or("/", |asked| asked.as_str());
         let next = format!("{}{asked}", state.links.prefix());
         return Redirect::to(state.links.login().with("next", &next).as_str()).into_response();
     }
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, "Log in first")
-        .because("Send a secret of [[access]] as `Authorization: Bearer …`.")
-        .into_response();
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, "Log in first");
+    let problem = if is_person {
+        problem.because("Your login has ended. Nothing was changed.").try_instead("Log in", state.links.login())
+    } else {
+        problem.because("Send a secret of `[[access]]` as `Authorization: Bearer …`.")
+    };
+    let mut response = problem.into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
     response
 }

@@ -26,20 +26,21 @@ pub mod login; // the login form
 
 pub mod theme; // light or dark
 
+pub mod problem; // what went wrong, and where to go from there
+
 use std::convert::Infallible;
 
 use askama::Template;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
-use store::StoreError;
 use tracing::error;
 
+pub use self::problem::Problem;
 use crate::door::Visitor;
 use crate::guard::cookie;
-use crate::href::{Href, Links};
+use crate::href::Links;
 use crate::state::AppState;
 use crate::wording;
 
@@ -121,101 +122,4 @@ pub fn render(page: &impl Template) -> Response {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "This page could not be shown").into_response()
         }
     }
-}
-
-/// What went wrong, and where to go from there.
-#[derive(Clone, Debug)]
-pub struct Problem {
-    status: StatusCode,
-    title: String,
-    says: String,
-    ways_out: Vec<(String, Href)>,
-}
-
-impl Problem {
-    /// With a status and what is wrong, in a few words.
-    pub fn new(status: StatusCode, title: &str) -> Problem {
-        Problem { status, title: title.to_owned(), says: String::new(), ways_out: Vec::new() }
-    }
-
-    /// Something that isn't there.
-    pub fn not_found(says: &str) -> Problem {
-        Problem::new(StatusCode::NOT_FOUND, "Nothing is known of this").because(says)
-    }
-
-    /// Says why, and what to do, in sentences.
-    pub fn because(mut self, says: &str) -> Problem {
-        says.clone_into(&mut self.says);
-        self
-    }
-
-    /// What is wrong and why, in words.
-    pub fn in_words(&self) -> String {
-        if self.says.is_empty() { self.title.clone() } else { format!("{}: {}", self.title, self.says) }
-    }
-
-    /// Offers a way out.
-    pub fn try_instead(mut self, label: &str, href: Href) -> Problem {
-        self.ways_out.push((label.to_owned(), href));
-        self
-    }
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Problem {
-        error!(error = &error as &dyn std::error::Error, "the store could not answer a page");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The store can't answer")
-            .because(&format!("It says: {error}. The log of Sillage says more."))
-    }
-}
-
-impl IntoResponse for Problem {
-    /// As plain text; [`show_problems`] makes a page of it where one was asked for.
-    fn into_response(self) -> Response {
-        let mut response = (self.status, format!("{}\n{}\n", self.title, self.says)).into_response();
-        response.extensions_mut().insert(self);
-        response
-    }
-}
-
-#[derive(Template)]
-#[template(path = "page/problem.html")]
-struct ProblemPage {
-    frame: Frame,
-    problem: Problem,
-}
-
-/// Makes a page of every error that isn't one yet.
-pub async fn show_problems(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let path = parts.uri.path();
-    let is_page = !path.starts_with("/api/") && !matches!(path, "/healthz" | "/readyz" | "/metrics");
-    let Ok(frame) = Frame::from_request_parts(&mut parts, &state).await;
-    let response = next.run(Request::from_parts(parts, body)).await;
-    let status = response.status();
-    if !is_page || !(status.is_client_error() || status.is_server_error()) {
-        return response;
-    }
-    let problem = match response.extensions().get::<Problem>() {
-        Some(problem) => problem.clone(),
-        None if is_html(&response) => return response,
-        None => Problem::new(status, status.canonical_reason().unwrap_or("This did not work")),
-    };
-    let (mut parts, _) = response.into_parts();
-    for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH] {
-        parts.headers.remove(name);
-    }
-    (parts, render(&ProblemPage { frame, problem })).into_response()
-}
-
-fn is_html(response: &Response) -> bool {
-    response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
-}
-
-/// An address that leads nowhere.
-pub async fn nowhere(frame: Frame) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "There is no such page")
-        .because("The address may be mistyped, or from another version of Sillage.")
-        .try_instead("Overview", frame.links.overview())
-        .try_instead("All flows", frame.links.flows())
 }

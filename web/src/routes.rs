@@ -38,17 +38,17 @@ pub fn app(state: AppState) -> Router {
         .route("/icon.svg", get(asset::icon))
         .nest("/api/v1", api::routes())
         .merge(api::probes())
-        .fallback(page::nowhere)
-        .method_not_allowed_fallback(page::nowhere);
+        .fallback(page::problem::nowhere)
+        .method_not_allowed_fallback(page::problem::wrong_method);
     below_prefix(&state, wrapped(routes, state.clone()))
 }
 
-/// From the inside out: the guard, error pages around it, the browser's bonds around everything, compressed last.
+/// From the inside out: the guard, what went wrong told so that it can be read, the browser's bonds around everything, compressed
+/// last.
 fn wrapped(routes: Router<AppState>, state: AppState) -> Router {
     routes
-        .layer(from_fn_with_state(state.clone(), page::show_problems))
         .layer(from_fn_with_state(state.clone(), guard::check))
-        .layer(from_fn(api::in_details))
+        .layer(from_fn_with_state(state.clone(), page::problem::show))
         .layer(from_fn(guard::bind_browsers))
         .layer(CompressionLayer::new())
         .with_state(state)

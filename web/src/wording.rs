@@ -86,13 +86,15 @@ pub fn bytes(bytes: u64) -> String {
     format!("{} {}", figures(value), UNITS[unit])
 }
 
-/// Something per second: `1,842 /s`, `3.5 /s`, `2 /min` below one in ten seconds.
+/// Something per second: `1,842 /s`, `3.50 /s`, `2 /min` below one in ten seconds. With the zeros, so that the points of a
+/// column stand below each other.
 pub fn rate(many: u64, seconds: f64) -> String {
     let per_second = many as f64 / seconds.max(f64::MIN_POSITIVE);
     match per_second {
         0.0 => "0 /s".to_owned(),
         rate if rate < 0.1 => format!("{} /min", figures(rate * 60.0)),
-        rate if rate < 99.95 => format!("{} /s", figures(rate)),
+        rate if rate < 9.995 => format!("{rate:.2} /s"),
+        rate if rate < 99.95 => format!("{rate:.1} /s"),
         rate => format!("{} /s", count(rate.round() as u64)),
     }
 }
@@ -217,7 +219,7 @@ mod tests {
         assert_eq!(bytes(65_536), "64 KiB");
         assert_eq!(bytes(1_048_575), "1 MiB");
         assert_eq!(rate(18_420, 10.0), "1,842 /s");
-        assert_eq!(rate(7, 2.0), "3.5 /s");
+        assert_eq!(rate(7, 2.0), "3.50 /s");
         assert_eq!(rate(2, 60.0), "2 /min");
         assert_eq!(share(21, 1_000), "2.1 %");
         assert_eq!(share(1, 1_000_000), "under 0.1 %");

@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use store::StoreError;
 use store::query::QueryError;
 use tracing::error;
-
-use crate::page;
 
 /// What went wrong.
 #[derive(Clone, PartialEq, Debug)]
@@ -91,21 +87,6 @@ impl IntoResponse for Problem {
         }
         response
     }
-}
-
-/// Makes problem details of what the guard refuses before the API is reached.
-pub async fn in_details(request: Request, next: Next) -> Response {
-    let is_api = request.uri().path().starts_with("/api/");
-    let response = next.run(request).await;
-    let refused = response.extensions().get::<page::Problem>().filter(|_| is_api).map(page::Problem::in_words);
-    let Some(detail) = refused else { return response };
-    let (mut parts, _) = response.into_parts();
-    for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH] {
-        parts.headers.remove(name);
-    }
-    let (mut details, body) = Problem::new(parts.status, detail).into_response().into_parts();
-    details.headers.extend(parts.headers);
-    Response::from_parts(details, body)
 }
 
 /// An address of the API that leads nowhere.

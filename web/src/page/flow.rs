@@ -6,7 +6,9 @@ mod detail; // one entry of it, in full
 pub mod headline; // what a flow is called and what came of it
 mod nothing; // what is said where nothing is known
 mod payload; // a body as people read it
+mod rows; // records, logs and deliveries as rows
 mod story; // what happened, as a table
+mod tab; // what of it is shown
 mod tree; // spans below each other
 
 use askama::Template;
@@ -14,12 +16,14 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 use store::engine::Sequence;
-use store::flow::{self, DeliveryState, Flow, Joined, Start};
+use store::flow::{self, Flow, Start};
 use store::{Entry, Place, Timestamp, TraceId};
 
 use self::detail::Detail;
 use self::headline::{Headline, Pill};
+use self::rows::{DeliveryRow, LogRow, RecordRow};
 use self::story::Step;
+use self::tab::{Tab, TabLink};
 use self::tree::Branch;
 use crate::drawing::budget::{self, Part};
 use crate::drawing::scene::Scene;
@@ -41,89 +45,6 @@ pub struct Params {
     #[serde(default)]
     tab: String,
     at: Option<String>,
-}
-
-/// What is shown of a flow: one at a time, named in the address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Tab {
-    Timeline,
-    Deliveries,
-    Records,
-    Spans,
-    Logs,
-    Findings,
-    Raw,
-}
-
-const TABS: [Tab; 7] = [Tab::Timeline, Tab::Deliveries, Tab::Records, Tab::Spans, Tab::Logs, Tab::Findings, Tab::Raw];
-
-impl Tab {
-    fn name(self) -> &'static str {
-        match self {
-            Tab::Timeline => "",
-            Tab::Deliveries => "deliveries",
-            Tab::Records => "records",
-            Tab::Spans => "spans",
-            Tab::Logs => "logs",
-            Tab::Findings => "findings",
-            Tab::Raw => "raw",
-        }
-    }
-
-    fn label(self, flow: &Flow) -> String {
-        let counted = |word: &str, many: usize| format!("{word} {}", wording::count(many as u64));
-        match self {
-            Tab::Timeline => "Timeline".to_owned(),
-            Tab::Deliveries => counted("Deliveries", flow.deliveries.len()),
-            Tab::Records => counted("Records", flow.records.len()),
-            Tab::Spans => counted("Spans", flow.spans.len()),
-            Tab::Logs => counted("Logs", flow.logs.len()),
-            Tab::Findings => counted("Findings", flow.findings.len()),
-            Tab::Raw => "Raw".to_owned(),
-        }
-    }
-}
-
-struct TabLink {
-    label: String,
-    href: Href,
-    is_current: bool,
-}
-
-/// A row of the records' table.
-struct RecordRow {
-    sequence: Sequence,
-    at: String,
-    what: String,
-    role: &'static str,
-    place: String,
-    key: String,
-    size: String,
-    copies: u32,
-    joined_by: String,
-}
-
-/// A row of the logs' table.
-struct LogRow {
-    sequence: Sequence,
-    at: String,
-    severity: String,
-    tone: &'static str,
-    service: String,
-    says: String,
-    joined_by: String,
-}
-
-/// A row of the deliveries' table.
-pub struct DeliveryRow {
-    consumer: String,
-    by: &'static str,
-    event: String,
-    place: String,
-    pill: Pill,
-    attempts: u32,
-    took: String,
-    error: String,
 }
 
 #[derive(Template)]
@@ -168,10 +89,6 @@ impl FlowPage {
 
     fn is_selected(&self, sequence: &Sequence) -> bool {
         self.selected.as_ref() == Some(sequence)
-    }
-
-    fn is_split(&self) -> bool {
-        matches!(self.tab, Tab::Timeline | Tab::Records | Tab::Spans | Tab::Logs)
     }
 }
 
@@ -229,7 +146,7 @@ async fn show(state: &AppState, start: Start, base: Href, params: Params, frame:
     let Some(flow) = flow::assemble(&*state.store, start.clone(), now).await? else {
         return Err(nothing::found(state, &start).await);
     };
-    let tab = TABS.into_iter().find(|tab| tab.name() == params.tab).unwrap_or(Tab::Timeline);
+    let tab = Tab::named(&params.tab);
     let selected = selected(&flow, &start, tab, params.at.as_deref());
     let detail = selected.and_then(|sequence| Detail::of(&flow, sequence, &state.links));
     let mut traces = flow.trace_ids.iter().map(|id| (id.to_string(), state.links.flow(*id)));
@@ -246,7 +163,7 @@ async fn show(state: &AppState, start: Start, base: Href, params: Params, frame:
         notices: notices(&flow),
         neighbours: neighbours(&flow),
         budget: budget::parts(&flow.budget),
-        tabs: tabs(&flow, tab, &base),
+        tabs: tab::links(&flow, tab, &base),
         timeline: Timeline::default(),
         steps: Vec::new(),
         steps_left: 0,
@@ -277,11 +194,13 @@ impl FlowPage {
                 self.timeline = Timeline::of(&Scene::of(flow), flow.started_at, flow.ended_at);
                 (self.steps, self.steps_left) = story::steps(flow, ROWS_MAX);
             }
-            Tab::Deliveries => self.deliveries = flow.deliveries.iter().map(DeliveryRow::of).collect(),
+            Tab::Deliveries => {
+                self.deliveries = flow.deliveries.iter().map(|delivery| DeliveryRow::of(flow, delivery)).collect();
+            }
             Tab::Records => {
                 count_left(flow.records.len());
                 self.records =
-                    flow.records.iter().take(ROWS_MAX).filter_map(|joined| record_row(flow, joined)).collect();
+                    flow.records.iter().take(ROWS_MAX).filter_map(|joined| RecordRow::of(flow, joined)).collect();
             }
             Tab::Spans => {
                 count_left(flow.spans.len());
@@ -289,7 +208,7 @@ impl FlowPage {
             }
             Tab::Logs => {
                 count_left(flow.logs.len());
-                self.logs = flow.logs.iter().take(ROWS_MAX).filter_map(|joined| log_row(flow, joined)).collect();
+                self.logs = flow.logs.iter().take(ROWS_MAX).filter_map(|joined| LogRow::of(flow, joined)).collect();
             }
             Tab::Findings => {
                 self.findings = flow
@@ -329,16 +248,6 @@ fn selected(flow: &Flow, start: &Start, tab: Tab, at: Option<&str>) -> Option<Se
     first.map(|joined| joined.held.sequence)
 }
 
-fn tabs(flow: &Flow, current: Tab, base: &Href) -> Vec<TabLink> {
-    TABS.into_iter()
-        .map(|tab| TabLink {
-            label: tab.label(flow),
-            href: base.clone().with("tab", tab.name()),
-            is_current: tab == current,
-        })
-        .collect()
-}
-
 fn counts(flow: &Flow) -> String {
     let parts = [(flow.records.len(), "record"), (flow.spans.len(), "span"), (flow.logs.len(), "log")];
     parts.map(|(many, word)| wording::many(many as u64, word)).join(" · ")
@@ -370,79 +279,6 @@ fn raw(state: &AppState, flow: &Flow, start: &Start) -> Option<(String, Href)> {
         Start::Record { .. } => state.links.api_record(&flow.each_record().next()?.position),
     };
     Some((href.to_string(), href))
-}
-
-fn record_row(flow: &Flow, joined: &Joined) -> Option<RecordRow> {
-    let record = joined.held.entry.as_record()?;
-    Some(RecordRow {
-        sequence: joined.held.sequence,
-        at: wording::offset(record.time().nanos_since(flow.started_at)),
-        what: record.event.event_type.clone().unwrap_or_else(|| record.encoding.as_str().to_owned()),
-        role: record.role(),
-        place: record.position.to_string(),
-        key: record.key.as_ref().map_or_else(
-            || "no key".to_owned(),
-            |key| wording::cut(&wording::visible(&String::from_utf8_lossy(key)), 80),
-        ),
-        size: record.body.as_ref().map_or_else(|| "null".to_owned(), |body| wording::bytes(body.len() as u64)),
-        copies: joined.held.copies,
-        joined_by: joined.by.to_string(),
-    })
-}
-
-fn log_row(flow: &Flow, joined: &Joined) -> Option<LogRow> {
-    let log = joined.held.entry.as_log()?;
-    let tone = match log.severity {
-        17.. => "bad",
-        13..=16 => "warn",
-        _ => "",
-    };
-    Some(LogRow {
-        sequence: joined.held.sequence,
-        at: wording::offset(log.timestamp.nanos_since(flow.started_at)),
-        severity: log.severity_name().to_owned(),
-        tone,
-        service: log.service().to_owned(),
-        says: wording::cut(&wording::visible(&log.body.to_string()), 500),
-        joined_by: joined.by.to_string(),
-    })
-}
-
-impl DeliveryRow {
-    fn of(delivery: &flow::Delivery) -> DeliveryRow {
-        let took = match (delivery.started_at, delivery.ended_at) {
-            (Some(from), Some(to)) => wording::duration(to.nanos_since(from).max(0).unsigned_abs()),
-            _ => String::new(),
-        };
-        DeliveryRow {
-            consumer: delivery.consumer.clone(),
-            by: if delivery.is_group { "group" } else { "service" },
-            event: delivery.event_type.clone().unwrap_or_default(),
-            place: delivery.position.to_string(),
-            pill: delivery_pill(delivery.state, delivery.attempts),
-            attempts: delivery.attempts,
-            took,
-            error: delivery.error.clone().unwrap_or_default(),
-        }
-    }
-}
-
-fn delivery_pill(state: DeliveryState, attempts: u32) -> Pill {
-    let tries = |word: &str| match attempts {
-        0 | 1 => word.to_owned(),
-        many => format!("{word} after {many} attempts"),
-    };
-    match state {
-        DeliveryState::Waiting(Some(ahead)) => Pill::new("warn", &format!("waiting, {} ahead", wording::count(ahead))),
-        DeliveryState::Waiting(None) => Pill::new("warn", "waiting"),
-        DeliveryState::CommittedPast => Pill::new("", "committed past"),
-        DeliveryState::Processed if attempts > 1 => Pill::new("ok", &format!("processed on attempt {attempts}")),
-        DeliveryState::Processed => Pill::new("ok", "processed"),
-        DeliveryState::Failed => Pill::new("bad", &tries("failed")),
-        DeliveryState::Retrying => Pill::new("warn", "to be tried again"),
-        DeliveryState::DeadLettered => Pill::new("bad", &tries("dead")),
-        DeliveryState::Skipped => Pill::new("warn", "skipped"),
-    }
 }
 
 #[cfg(test)]

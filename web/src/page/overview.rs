@@ -28,6 +28,9 @@ const NOW: std::time::Duration = std::time::Duration::from_secs(30);
 /// How many flows that need a look are shown: more are a click away.
 const ROWS: usize = 8;
 
+/// How many of them may be dead letters: these come first, and what fails just now still has room below.
+const DEAD_ROWS: usize = 5;
+
 /// One figure.
 struct Tile {
     value: String,
@@ -76,11 +79,26 @@ pub async fn show(State(state): State<AppState>, frame: Frame) -> Result<Respons
     page.at_least = figures.at_least;
     page.tiles = tiles(&state, &figures, topics.topics.len());
     page.topics = busiest(&state, &topics);
-    let status = |word: &str| Query::is(Field::Status, word);
-    let needs_a_look = Query::Or(vec![status("dead"), status("failed"), status("retried")])
-        .and(Query::Time { from: Some(now.minus(WINDOW_DEFAULT)), to: None });
-    page.rows = gather(&state, &needs_a_look, None, ROWS, now).await?.rows;
+    page.rows = needing_a_look(&state, now).await?;
     Ok(render(&page))
+}
+
+/// Flows in which something went wrong: dead letters first, because nothing mends them by itself; then the newest others.
+async fn needing_a_look(state: &AppState, now: Timestamp) -> Result<Vec<Row>, Problem> {
+    let status = |word: &str| Query::is(Field::Status, word);
+    let lately = || Query::Time { from: Some(now.minus(WINDOW_DEFAULT)), to: None };
+    let dead = gather(state, &status("dead").and(lately()), None, DEAD_ROWS, now).await?.rows;
+    let wrong = Query::Or(vec![status("dead"), status("failed"), status("retried")]).and(lately());
+    let newest = gather(state, &wrong, None, ROWS, now).await?.rows;
+    let mut rows = dead;
+    for row in newest {
+        if rows.len() < ROWS && rows.iter().all(|known| known.href.as_str() != row.href.as_str()) {
+            rows.push(row);
+        }
+    }
+    // Stable: within each, the newest stay first.
+    rows.sort_by_key(|row| row.pill.tone != "bad");
+    Ok(rows)
 }
 
 fn tiles(state: &AppState, figures: &Figures, n_topics: usize) -> Vec<Tile> {

@@ -34,7 +34,7 @@ struct SourceRow {
     error: Option<String>,
     behind: String,
     received: String,
-    channels: usize,
+    channels: String,
     unseen: Vec<String>,
 }
 
@@ -73,7 +73,11 @@ fn source_row(status: SourceStatus, now: Timestamp) -> SourceRow {
             None => "–".to_owned(),
         },
         received: wording::count(status.received),
-        channels: status.channels.len(),
+        // What receives spans has none.
+        channels: match status.channels.len() {
+            0 => "–".to_owned(),
+            many => wording::count(many as u64),
+        },
         unseen: status.unseen,
     }
 }

@@ -25,7 +25,7 @@ const STEP: Duration = Duration::from_secs(15);
 const ROWS: usize = 50;
 
 /// How much of a body is shown in a row.
-const GLANCE_LETTERS: usize = 140;
+const GLANCE_LETTERS: usize = 240;
 
 /// What the address asks for.
 #[derive(Deserialize)]
@@ -98,12 +98,12 @@ pub async fn show(
     let first = after.is_none();
     let found = state.store.search(&query, PageRequest { limit: ROWS, after }).await?;
     let known = &detail.topic;
-    let mut facts = vec![("records seen in 15 min", wording::count(known.seen))];
+    let mut facts = vec![("seen in 15 min", wording::many(known.seen, "record"))];
     if let Some(partitions) = known.partitions {
         facts.push(("partitions", wording::count(u64::from(partitions))));
     }
     if let Some(records) = known.records {
-        facts.push(("records in the broker", wording::count(records)));
+        facts.push(("in the broker", wording::many(records, "record")));
     }
     let named = |names: &[String]| if names.is_empty() { "nobody seen".to_owned() } else { names.join(", ") };
     facts.push(("written by", named(&known.writers)));
@@ -159,7 +159,7 @@ fn row(record: &Record, frame: &Frame, now: Timestamp) -> Row {
     Row {
         href: frame.links.record(&record.position),
         clock: wording::clock(record.time(), now),
-        place: record.position.place.to_string(),
+        place: in_topic(&record.position),
         event_type: record.event.event_type.clone().unwrap_or_default(),
         key: match (&record.key, record.key_text()) {
             (None, _) => String::new(),
@@ -171,6 +171,12 @@ fn row(record: &Record, frame: &Frame, now: Timestamp) -> Row {
         role,
         tone,
     }
+}
+
+/// Where in its topic: `p3@48213`.
+fn in_topic(position: &store::Position) -> String {
+    let whole = position.to_string();
+    whole.strip_prefix(position.channel.as_str()).map_or(whole.clone(), |place| place.trim_start().to_owned())
 }
 
 #[cfg(test)]
@@ -225,6 +231,6 @@ mod tests {
     async fn a_topic_that_nobody_knows_says_where_to_look() {
         let answer = Console::over(empty()).get("/topic/main/nothing").await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
-        answer.shows("No topic `nothing`").shows("All topics");
+        answer.shows("No topic nothing is watched").shows("All topics");
     }
 }

@@ -26,6 +26,12 @@ async fn assets_are_kept_for_ever_under_their_version() {
     assert_eq!(css.header("content-type"), "text/css; charset=utf-8");
     assert!(css.header("cache-control").contains("immutable"));
     assert!(css.body.starts_with("/* _layers.css */"));
+    for (name, content_type) in [("sillage.js", "text/javascript; charset=utf-8"), ("icon.svg", "image/svg+xml")] {
+        let asset = console.get(&format!("/assets/{}/{name}", crate::asset::VERSION)).await;
+        assert_eq!((asset.status, asset.header("content-type")), (StatusCode::OK, content_type));
+        assert!(asset.header("cache-control").contains("immutable") && asset.header("etag") != css.header("etag"));
+    }
+    assert_eq!(console.get("/assets/an-old-version/sillage.css").await.header("cache-control"), "no-cache");
     let again = Console::over(empty()).sending("if-none-match", css.header("etag"));
     assert_eq!(again.get("/assets/x/sillage.css").await.status, StatusCode::NOT_MODIFIED);
     assert_eq!(console.get("/assets/x/../../Cargo.toml").await.status, StatusCode::NOT_FOUND);
@@ -119,12 +125,10 @@ async fn nothing_but_the_login_and_the_probes_is_open_without_one() {
     for path in ["/healthz", "/login", "/favicon.ico", "/assets/x/sillage.js"] {
         assert_eq!(console.get(path).await.status, StatusCode::OK, "{path}");
     }
-    for path in
-        ["/", "/flows", "/flow/1", "/topics", "/live", "/live/rows", "/status", "/search", "/help", "/no-such-page"]
-    {
+    for path in ["/", "/flows", "/flow/1", "/topics", "/live", "/status", "/search", "/help", "/no-such-page"] {
         assert_eq!(console.get(path).await.status, StatusCode::SEE_OTHER, "{path}");
     }
-    for path in ["/api/v1/status", "/api/v1/nothing", "/metrics"] {
+    for path in ["/api/v1/status", "/api/v1/nothing", "/metrics", "/live/rows"] {
         let answer = console.get(path).await;
         assert_eq!((answer.status, answer.header("www-authenticate")), (StatusCode::UNAUTHORIZED, "Bearer"), "{path}");
     }

@@ -3,7 +3,9 @@
 use store::flow::{Start, assemble};
 use store::{Entry, fixture};
 
+use super::texts::TEXT_SIZE;
 use super::*;
+use crate::drawing::scale::WIDTH_MIN;
 use crate::given::{holding, order_journey};
 
 async fn drawn(entries: Vec<Entry>) -> Timeline {

@@ -6,8 +6,9 @@ use store::record::{CauseKind, Fate, TimestampKind};
 use store::value::Attributes;
 use store::{Entry, Log, Record, Span};
 
-use super::DeliveryRow;
+use super::headline::untyped;
 use super::payload::{self, Payload};
+use super::rows::DeliveryRow;
 use crate::drawing::scene::work;
 use crate::href::{Href, Links};
 use crate::wording;
@@ -89,7 +90,7 @@ fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links) ->
     }
     if let Some(trace) = &event.trace {
         pairs.add("trace", Some(&format!("{} (from {})", trace.trace_id, trace.found_in)));
-        pairs.add("published in span", trace.span_id.map(|id| id.to_string()).as_deref());
+        pairs.add("in span", trace.span_id.map(|id| id.to_string()).as_deref());
     }
     for cause in &event.causes {
         let name = match cause.kind {
@@ -137,7 +138,7 @@ fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links) ->
     let first_position = flow.records.iter().find(|joined| joined.held.sequence == first);
     let first_position = first_position.and_then(|joined| Some(&joined.held.entry.as_record()?.position));
     Detail {
-        title: event.event_type.clone().unwrap_or_else(|| record.position.channel.to_string()),
+        title: event.event_type.clone().unwrap_or_else(|| untyped(record)),
         what: format!("{}{}", version.unwrap_or_default(), payload.what),
         problem: record.problem.clone().unwrap_or_default(),
         pairs: pairs.found,
@@ -145,7 +146,7 @@ fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links) ->
             .deliveries
             .iter()
             .filter(|delivery| Some(&delivery.position) == first_position)
-            .map(DeliveryRow::of)
+            .map(|delivery| DeliveryRow::of(flow, delivery))
             .collect(),
         payload: Some(payload),
         stack_trace,
@@ -186,7 +187,7 @@ fn of_span(flow: &Flow, span: &Span, links: &Links) -> Detail {
         .iter()
         .filter(|delivery| record.is_some_and(|record| record.position == delivery.position))
         .filter(|delivery| delivery.service.as_deref() == Some(span.service()))
-        .map(DeliveryRow::of)
+        .map(|delivery| DeliveryRow::of(flow, delivery))
         .collect();
     Detail {
         title: wording::cut(&span.name, 200),

@@ -1,5 +1,6 @@
 //! What a flow is called, and what came of it, in a few words.
 
+use store::Record;
 use store::flow::{DeliveryState, Flow, Outcome};
 
 use crate::wording;
@@ -7,7 +8,7 @@ use crate::wording;
 /// What a flow is called.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Headline {
-    /// What began it: an event's type, else its topic, else a span's name.
+    /// What began it: an event's type, else the topic of a record without one, else a span's name.
     pub what: String,
     /// Whose it is: the key, else nothing.
     pub key: String,
@@ -18,7 +19,7 @@ impl Headline {
     pub fn of(flow: &Flow) -> Headline {
         let record = flow.each_record().find(|record| record.failure.is_none()).or(flow.each_record().next());
         if let Some(record) = record {
-            let what = record.event.event_type.clone().unwrap_or_else(|| record.position.channel.to_string());
+            let what = record.event.event_type.clone().unwrap_or_else(|| untyped(record));
             let key = record.key_text().or(record.event.id.as_deref()).unwrap_or_default();
             return Headline { what: wording::cut(&what, 120), key: wording::cut(&wording::visible(key), 120) };
         }
@@ -29,6 +30,11 @@ impl Headline {
         };
         Headline { what: wording::cut(&what, 120), key: String::new() }
     }
+}
+
+/// What a record is called whose event type can't be told.
+pub fn untyped(record: &Record) -> String {
+    format!("record on {}", record.position.channel)
 }
 
 /// A word or a few on a coloured ground, with a sign: never colour alone.

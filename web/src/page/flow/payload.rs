@@ -83,13 +83,16 @@ fn cut(shown: usize, all: usize) -> String {
     format!("The first {} of {} are shown.", wording::bytes(shown as u64), wording::bytes(all as u64))
 }
 
-/// Bytes in lines of 16: where, in hexadecimal, and as letters where they are any.
+/// How many bytes stand in a line: what fits beside a timeline, and on a telephone.
+const LINE_BYTES: usize = 8;
+
+/// Bytes in lines: where, in hexadecimal, and as letters where they are any.
 pub fn hex_lines(bytes: &[u8]) -> Vec<HexLine> {
     bytes
-        .chunks(16)
+        .chunks(LINE_BYTES)
         .enumerate()
         .map(|(index, chunk)| HexLine {
-            at: format!("{:06x}", index * 16),
+            at: format!("{:06x}", index * LINE_BYTES),
             bytes: chunk.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
             text: chunk.iter().map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '·' }).collect(),
         })
@@ -220,8 +223,9 @@ mod tests {
     #[test]
     fn bytes_are_shown_as_hexadecimal_with_what_can_be_read() {
         let shown = payload(Some(&Bytes::from_static(b"\x00\x01Sillage\xff")), BodyEncoding::Binary);
-        assert_eq!(shown.hex[0].bytes, "00 01 53 69 6c 6c 61 67 65 ff");
-        assert_eq!(shown.hex[0].text, "··Sillage·");
+        assert_eq!(shown.hex[0].bytes, "00 01 53 69 6c 6c 61 67");
+        assert_eq!(shown.hex[0].text, "··Sillag");
+        assert_eq!((shown.hex[1].at.as_str(), shown.hex[1].bytes.as_str()), ("000008", "65 ff"));
         assert_eq!(shown.what, "binary · 10 B");
     }
 

@@ -105,7 +105,7 @@ fn record_step(record: &Record, who: Option<&str>, sequence: Sequence) -> Step {
     let event = record.event.event_type.clone().unwrap_or_else(|| "a record".to_owned());
     let (did, tone) = match &record.failure {
         None if who.is_some() => ("published".to_owned(), ""),
-        None => ("was published:".to_owned(), ""),
+        None => ("somebody published".to_owned(), ""),
         Some(failure) => {
             let reason =
                 failure.exception.as_deref().map(crate::drawing::scene::short_type).or(failure.message.as_deref());
