@@ -1,6 +1,5 @@
 /**
- * Keys: `/` search, `?` help, `g` and a letter for a page, `j` and `k` along rows, `t` for the theme. They click what is on the
- * page, so that nothing here knows an address. Off while one types.
+ * Keys: `/` search, `?` help, `g` and a letter for a page, `j` and `k` along rows. Off while one types.
  */
 {
   const prefix = document.body.dataset.prefix ?? '';

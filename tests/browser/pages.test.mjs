@@ -9,6 +9,25 @@ const pages = {
   flows: async () => '/flows',
   flow: async () => `/flow/${await someTrace()}`,
   event: async () => `/event/${(await someRecord()).eventId}`,
+  record: async () => {
+    const { position } = await someRecord();
+    return `/record/${position.source}/${position.channel}/${position.place.partition}@${position.place.offset}`;
+  },
+  'dead-lettered flow': async () => {
+    const { entries } = await api('search?q=status:dead&limit=50');
+    return `/flow/${entries.find((entry) => entry.kind === 'record' && entry.eventType && entry.traceId).traceId}`;
+  },
+  'unreadable record': async () => {
+    const { entries } = await api('search?q=topic:order.placed&limit=1000');
+    const { position } = entries.find((entry) => entry.kind === 'record' && !entry.eventType);
+    return `/record/${position.source}/${position.channel}/${position.place.partition}@${position.place.offset}`;
+  },
+  deliveries: async () => `/flow/${await someTrace()}?tab=deliveries`,
+  spans: async () => `/flow/${await someTrace()}?tab=spans`,
+  logs: async () => `/flow/${await someTrace()}?tab=logs`,
+  'found nothing': async () => '/flows?q=type:Nonsense',
+  'bad query': async () => '/flows?q=type:(',
+  help: async () => '/help',
   topics: async () => '/topics',
   topic: async () => {
     const { source, topic } = (await api('topics')).topics[0];

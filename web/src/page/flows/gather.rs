@@ -74,6 +74,11 @@ pub async fn gather(
                     gathered.next = reached;
                     return Ok(gathered);
                 }
+                // A log whose record or span hasn't arrived yet is no flow that anybody asked for.
+                if *query == Query::All && held.entry.as_log().is_some() {
+                    reached = Some(Cursor { time: held.entry.time(), identity: held.entry.identity() });
+                    continue;
+                }
                 if let Some((flow, start)) = assembly.flow_of(held).await?
                     && is_asked_for(&flow, query, held, after.as_ref(), now)
                 {
