@@ -34,7 +34,8 @@ for (const theme of ['light', 'dark']) {
         const story = document.querySelector('.story');
         const detail = document.querySelector('#detail');
         return {
-          paper: getComputedStyle(document.documentElement).backgroundColor,
+          paper: getComputedStyle(document.body).backgroundColor,
+          since: getComputedStyle(document.querySelector('relative-time'), '::after').content,
           ink: getComputedStyle(document.querySelector('h1')).color,
           isTable: getComputedStyle(story.tBodies[0].rows[0]).display,
           wideLanes: document.querySelector('.drawing').scrollWidth - document.querySelector('.drawing').clientWidth,
@@ -48,6 +49,7 @@ for (const theme of ['light', 'dark']) {
       assert.equal(shown.isTable, 'table-row', 'paper is wide enough for tables');
       assert.ok(shown.wideLanes <= 1, 'the drawing fits: paper does not scroll');
       assert.ok(shown.cutDetail <= 1, 'the details are whole: paper does not scroll');
+      assert.match(shown.since, /\d{4}-\d\d-\d\dT/, 'the day is told, not how long ago');
       assert.ok(shown.moreTraces, 'what is folded away on the screen is open');
       await page.done();
     });

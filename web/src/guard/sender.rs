@@ -19,7 +19,7 @@ pub fn check_host(door: &Door, headers: &HeaderMap) -> Result<(), Problem> {
     }
     Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "Sillage is not known by this name").because(&format!(
         "The request is for `{name}`. If people shall reach Sillage by that name, say so in the configuration: \
-         [web] public_url = \"http://{host}/\". Otherwise use the address that Sillage printed when it started."
+         `[web] public_url = \"http://{host}/\"`. Otherwise use the address that Sillage printed when it started."
     )))
 }
 

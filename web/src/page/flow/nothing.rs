@@ -21,7 +21,7 @@ pub async fn found(state: &AppState, start: &Start) -> Problem {
         let since =
             stats.oldest.map(|oldest| format!(", the oldest from {}", wording::clock_short(oldest, Timestamp::now())));
         says = format!(
-            "Sillage holds {} entries{}. It may be older than that, not have arrived yet (spans are sent in batches, a few \
+            "Sillage holds {} entries{}. What you look for may be older than that, not have arrived yet (spans are sent in batches, a few \
              seconds late), or have been sampled away by whoever sent it. ",
             wording::count(stats.entries),
             since.unwrap_or_default()

@@ -18,6 +18,13 @@ async fn each_flow_is_one_row_with_what_came_of_it() {
 }
 
 #[tokio::test]
+async fn a_log_whose_flow_has_not_arrived_is_found_but_not_listed() {
+    let console = Console::over(holding(vec![log("billing", "about to charge").trace(7).at(1.0).entry()]).await);
+    console.page("/flows").await.hides("billing INFO").shows("What is held belongs to no flow");
+    console.page("/flows?q=charge").await.shows("billing");
+}
+
+#[tokio::test]
 async fn flows_are_narrowed_down_by_the_address() {
     let mut entries = order_journey();
     entries.push(record("order.placed", 0, 1).event("OrderPlaced").key("order-1").trace(2).at(9.0).entry());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use store::board::{SourceState, SourceStatus};
+use store::fixture::record;
 use store::{Board, Entry, Timestamp};
 
 use crate::given::{Console, empty, holding, order_journey};
@@ -47,6 +48,24 @@ async fn what_went_wrong_lately_is_one_click_away() {
     page.shows("1 dead letter ").shows("40 % of records are retries").shows("3 of 8");
     page.shows("order.placed read by billing, inventory, read-model");
     assert!(page.body.contains("href=\"/flow/f1000000000000000000000000000001\""));
+}
+
+#[tokio::test]
+async fn dead_letters_come_before_what_was_tried_again_since() {
+    let mut entries = order_journey();
+    for number in 0..12_u64 {
+        let key = format!("order-{number}");
+        let (trace, at) = (50 + number, 30.0 + number as f64);
+        let offset = i64::try_from(number).unwrap();
+        entries.push(record("later", 0, offset).event("Later").key(&key).trace(trace).at(at).entry());
+        let copy = record("later-retry", 0, offset).event("Later").key(&key).trace(trace).at(at + 0.5);
+        entries.push(copy.retry("billing", 1).entry());
+    }
+    let page = Console::over(holding(just_now(entries)).await).page("/").await;
+    let text = page.text();
+    let [dead, newest] = ["order-48213", "order-11"].map(|key| text.find(key).unwrap());
+    assert!(dead < newest, "{text}");
+    page.shows("order-5").hides("order-4 ");
 }
 
 #[tokio::test]
