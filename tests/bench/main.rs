@@ -1,8 +1,8 @@
-//! `cargo bench --bench figures`: what the built program does on this machine, as one table.
+//! `tests/bench/run`: what the built program does on this machine, as one table.
 //!
 //! Each figure stands beside a floor measured in the same run (the least that the work could cost), because this machine's
 //! seconds are not another's. CPU seconds are the server's own, from the operating system, its background work included.
-//! `FIGURES_SPANS`, `FIGURES_RECORDS` and `FIGURES_LOOKUPS` make it longer or shorter.
+//! `--spans N`, `--records N` and `--lookups N` make it longer or shorter.
 #![expect(clippy::unwrap_used, reason = "in a benchmark that can't go on, the panic is the report")]
 
 #[path = "../it/rig"]
@@ -15,28 +15,34 @@ mod rig {
     pub mod parts;
     pub mod waiting;
 }
+mod asked; // questions, by the clock
 mod connection; // a connection that is kept
-mod figures; // what is measured
+mod floors; // the least that the work could cost
+mod process; // CPU time and memory of a process
+mod records; // records from a broker
 mod saga; // the load: order sagas as OpenTelemetry describes them
+mod spans; // spans over gRPC
 mod table; // how it is printed
 
 use table::Table;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
     // `cargo test --all-targets` runs benches too, with this argument missing: then there is nothing to do.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
+    let setting = |name: &str, default: usize| match arguments.iter().position(|argument| argument == name) {
+        Some(at) => arguments[at + 1].parse().unwrap_or_else(|_| panic!("{name} takes a number")),
+        None => default,
+    };
     let mut table = Table::default();
-    let load = saga::Load::new(setting("FIGURES_SPANS", 240_000));
-    figures::floors(&mut table, &load);
-    figures::spans(&mut table, &load, setting("FIGURES_LOOKUPS", 3_000));
-    figures::records(&mut table, setting("FIGURES_RECORDS", 200_000));
+    let load = saga::Load::new(setting("--spans", 240_000));
+    let decoded = floors::floors(&mut table, &load);
+    spans::spans(&mut table, &load, setting("--lookups", 2_000), decoded);
+    let count = setting("--records", 100_000);
+    if count > 0 {
+        records::records(&mut table, count);
+    }
     println!("{table}");
-}
-
-fn setting(name: &str, default: usize) -> usize {
-    std::env::var(name)
-        .ok()
-        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }

@@ -1,7 +1,7 @@
 //! The load: order sagas of 12 spans over 6 services, 22 attributes a span, 40 sagas a request, as a busy shop's collector would send them.
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use prost::Message;
 
 use crate::rig::otlp::{int, now_ns, span, string, traces};
@@ -61,6 +61,23 @@ impl Load {
     }
 }
 
+/// The id of an order: the key of its records.
+pub fn order_id(order: usize) -> String {
+    format!("order-{order:08}")
+}
+
+/// The id of the event that a step of an order is about; spread as random ones are, so that it can be asked for later.
+pub fn event_id(order: usize, step: usize) -> String {
+    let mut spread = (order * STEPS.len() + step) as u64;
+    let mut half = || {
+        // splitmix64's step (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+        spread = spread.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (spread ^ (spread >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed ^ (mixed >> 27)
+    };
+    format!("{:016x}{:016x}", half(), half())
+}
+
 fn saga(trace: [u8; 16], order: usize) -> Vec<(&'static str, Span)> {
     let start = now_ns() - 2_000_000_000;
     let mut parent = Vec::new();
@@ -73,6 +90,9 @@ fn saga(trace: [u8; 16], order: usize) -> Vec<(&'static str, Span)> {
             span.parent_span_id = std::mem::replace(&mut parent, span.span_id.clone());
             span.start_time_unix_nano = start + step as u64 * 90_000_000 + rand::random_range(0..40_000_000);
             span.end_time_unix_nano = span.start_time_unix_nano + rand::random_range(400_000..80_000_000);
+            if order % 50 == 7 && *kind == 3 {
+                span.status = Some(Status { code: 2, message: "card declined".to_owned() });
+            }
             span.attributes = vec![
                 string("messaging.system", "kafka"),
                 string("messaging.destination.name", *topic),
@@ -82,20 +102,32 @@ fn saga(trace: [u8; 16], order: usize) -> Vec<(&'static str, Span)> {
                 string("messaging.consumer.group.name", *service),
                 string("messaging.destination.partition.id", (order % 6).to_string()),
                 int("messaging.kafka.offset", (order / 6) as i64),
-                string("messaging.kafka.message.key", format!("order-{order:08}")),
+                string("messaging.kafka.message.key", order_id(order)),
                 int("messaging.message.body.size", 400 + (order % 300) as i64),
-                string("server.address", format!("kafka-{}.shop.internal", order % 3)),
+                string("server.address", format!("kafka-{}.eu-west-1.shop.internal", order % 3)),
                 int("server.port", 9092),
-                string("order.id", format!("order-{order:08}")),
+                string("order.id", order_id(order)),
                 string("customer.id", format!("customer-{:06}", order * 7 % 40_000)),
-                string("event.id", format!("{:032x}", rand::random::<u128>())),
+                string("event.id", event_id(order, step)),
                 string("event.type", ["OrderPlaced", "StockReserved", "PaymentAuthorized", "ParcelPlanned"][step / 3]),
-                string("deployment.environment.name", "production"),
-                string("cloud.region", ["eu-west-1", "eu-central-1"][order % 2]),
+                string(
+                    "url.full",
+                    format!("https://shop.example.com/api/v2/orders/{}/lines?expand=customer,prices", order_id(order)),
+                ),
+                string(
+                    "user_agent.original",
+                    "ShopClient/7.4.1 (Java/21.0.4; Linux 6.1; amd64) OkHttp/4.12.0 OpenTelemetry/1.44.1",
+                ),
                 string("k8s.pod.name", format!("{service}-7c9d6b5f4-{:05x}", order % 24)),
-                string("code.function.name", format!("com.shop.{service}.Handler.handle")),
+                string(
+                    "code.function.name",
+                    format!("com.example.shop.{}.application.MessageHandler.handleMessage", service.replace('-', "")),
+                ),
                 int("thread.id", (order % 32) as i64),
-                string("thread.name", format!("kafka-consumer-{}", order % 32)),
+                string(
+                    "thread.name",
+                    format!("org.springframework.kafka.KafkaListenerEndpointContainer#{}-C-{}", order % 4, order % 8),
+                ),
             ];
             (*service, span)
         })

@@ -1,31 +1,46 @@
 //! The table: one line a figure, in the order in which they were measured.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What is printed at the end.
 #[derive(Default)]
 pub struct Table {
-    lines: Vec<[String; 3]>,
+    lines: Vec<[String; 4]>,
 }
 
 impl Table {
     /// `remark` says what the figure stands beside: a floor, a size, a count.
-    pub fn add(&mut self, what: &str, figure: String, remark: String) {
-        println!("{what}: {figure} ({remark})");
-        self.lines.push([what.to_owned(), figure, remark]);
+    pub fn add(&mut self, what: &str, figure: &str, remark: &str) {
+        self.add_bound(what, figure, "", remark);
+    }
+
+    /// The same for a figure that has a bound: what must hold, and what is aimed at.
+    pub fn add_bound(&mut self, what: &str, figure: &str, bound: &str, remark: &str) {
+        println!("{what}: {figure} ({bound}) {remark}");
+        self.lines.push([what, figure, bound, remark].map(str::to_owned));
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |column: usize| self.lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-        let (what, figure) = (width(0), width(1));
+        let heading = ["", "figure", "must / aim", ""].map(str::to_owned);
+        let lines: Vec<&[String; 4]> = [&heading].into_iter().chain(&self.lines).collect();
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let (what, figure, bound) = (width(0), width(1), width(2));
         writeln!(f)?;
-        for line in &self.lines {
-            writeln!(f, "| {:what$} | {:>figure$} | {} |", line[0], line[1], line[2])?;
+        for line in &lines {
+            writeln!(f, "| {:what$} | {:>figure$} | {:>bound$} | {} |", line[0], line[1], line[2], line[3])?;
         }
         Ok(())
     }
+}
+
+/// The median and the 99th of a hundred, in milliseconds.
+pub fn percentiles(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)].as_secs_f64() * 1_000.0;
+    format!("{:.2} / {:.2}", at(50), at(99))
 }
 
 /// 1234567 as 1,234,567.
