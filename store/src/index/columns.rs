@@ -69,6 +69,16 @@ impl Columns {
         }
     }
 
+    /// The same entries in another order: first the one at the first of these numbers, and so on.
+    pub fn in_order(&self, numbers: &[usize]) -> Columns {
+        Columns {
+            times: numbers.iter().map(|number| self.times[*number]).collect(),
+            sequences: numbers.iter().map(|number| self.sequences[*number]).collect(),
+            durations: numbers.iter().map(|number| self.durations[*number]).collect(),
+            fields: self.fields.iter().map(|column| column.in_order(numbers)).collect(),
+        }
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.times.len()
@@ -98,6 +108,11 @@ impl Columns {
 }
 
 impl FieldColumn {
+    fn in_order(&self, numbers: &[usize]) -> FieldColumn {
+        let numbers = numbers.iter().map(|number| self.numbers[*number]).collect();
+        FieldColumn { lists: self.lists.clone(), numbers, known: HashMap::new() }
+    }
+
     fn add(&mut self, field: &Field, entry: &Entry) {
         let mut values = field.values(entry);
         if values.len() > 1 {

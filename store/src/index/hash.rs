@@ -73,7 +73,7 @@ impl IdentityKey {
 
 /// The term under which a segment keeps a knot. A span's knot is kept under its trace: whoever looks for a span
 /// finds the few entries of its trace and looks at those, and the index has a tenth of the terms.
-pub fn knot_term(tie: Tie, knot: &Knot) -> u64 {
+pub fn knot_term(tie: Tie, knot: &Knot) -> u32 {
     let mut bytes = Vec::with_capacity(64);
     bytes.push(match tie {
         Tie::Is => 1,
@@ -98,7 +98,7 @@ pub fn knot_term(tie: Tie, knot: &Knot) -> u64 {
             bytes.extend_from_slice(id.as_bytes());
         }
     }
-    hash(3, &bytes)
+    (hash(3, &bytes) >> 32) as u32
 }
 
 fn text(bytes: &mut Vec<u8>, text: &str) {

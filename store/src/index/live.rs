@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
+
 use super::columns::Columns;
 use super::hash::{IdentityKey, knot_term};
 use super::weight::weight;
@@ -17,9 +19,9 @@ pub struct Live {
     /// What stands at each number.
     entries: Vec<LiveEntry>,
     /// Which entry has an identity.
-    numbers: HashMap<IdentityKey, u32>,
+    numbers: HashMap<IdentityKey, u32, FixedState>,
     /// Which entries have a knot, by [`knot_term`].
-    knots: HashMap<u64, Vec<u32>>,
+    knots: HashMap<u32, Vec<u32>, FixedState>,
     /// What is asked for most.
     pub columns: Columns,
     /// About how much memory all of it takes.

@@ -3,10 +3,8 @@
 //! A query holds for one entry, a bundle has the terms of many: so only what must be there narrows, a negation never does,
 //! and every entry of a hit is looked at.
 
-use std::io;
-
-use super::segment::terms::Terms;
-use super::tokens;
+use super::segment::{Damage, Segment};
+use super::tokens::{self, Token};
 use crate::query::{Field, Query, Test, words};
 
 /// Which terms a bundle must have.
@@ -14,8 +12,8 @@ use crate::query::{Field, Query, Test, words};
 pub enum Plan {
     /// No term is asked for: every bundle may match.
     Every,
-    /// This term.
-    Term(Vec<u8>),
+    /// This token.
+    Token(Token),
     /// A term that begins like this.
     Beginning(Vec<u8>),
     /// All of these.
@@ -37,15 +35,15 @@ impl Plan {
     }
 
     /// The bundles of a segment that may match, in order; `None` for all of them.
-    pub fn bundles(&self, terms: &Terms) -> io::Result<Option<Vec<u32>>> {
+    pub fn bundles(&self, segment: &Segment) -> Result<Option<Vec<u32>>, Damage> {
         match self {
             Plan::Every => Ok(None),
-            Plan::Term(term) => terms.bundles(term).map(Some),
-            Plan::Beginning(beginning) => terms.bundles_beginning(beginning),
+            Plan::Token(token) => segment.with_token(token).map(Some),
+            Plan::Beginning(beginning) => segment.with_beginning(beginning),
             Plan::All(all) => {
                 let mut common: Option<Vec<u32>> = None;
                 for plan in all {
-                    let Some(bundles) = plan.bundles(terms)? else { continue };
+                    let Some(bundles) = plan.bundles(segment)? else { continue };
                     common = Some(match common {
                         None => bundles,
                         Some(mut common) => {
@@ -62,7 +60,7 @@ impl Plan {
             Plan::Any(any) => {
                 let mut together = Vec::new();
                 for plan in any {
-                    let Some(bundles) = plan.bundles(terms)? else { return Ok(None) };
+                    let Some(bundles) = plan.bundles(segment)? else { return Ok(None) };
                     together.extend(bundles);
                 }
                 together.sort_unstable();
@@ -89,7 +87,7 @@ impl Plan {
     fn or_more(self) -> Plan {
         match self {
             Plan::Every => Plan::Every,
-            plan => Plan::Any(vec![plan, Plan::Term(tokens::more())]),
+            plan => Plan::Any(vec![plan, Plan::Token(tokens::more())]),
         }
     }
 }
@@ -108,21 +106,21 @@ fn of_term(field: &Field, test: &Test) -> Plan {
             // but asking for its beginning is never wrong.
             of_words(&words, is_beginning)
         }
-        (Test::Is(value), _) => tokens::field(field, value).map_or(Plan::Every, |term| Plan::Term(term).or_more()),
+        (Test::Is(value), _) => tokens::field(field, value).map_or(Plan::Every, |token| Plan::Token(token).or_more()),
         (Test::Begins(_) | Test::Between(..) | Test::Present, _) => Plan::Every,
     }
 }
 
 fn of_words(words: &[String], is_prefix: bool) -> Plan {
     let Some((last, whole)) = words.split_last() else { return Plan::Every };
-    let mut plans: Vec<Plan> = whole.iter().map(|word| Plan::Term(tokens::word(word))).collect();
+    let mut plans: Vec<Plan> = whole.iter().map(|word| Plan::Token(tokens::word(word))).collect();
     plans.push(if is_prefix {
         match tokens::beginning(last) {
-            Some((beginning, id)) => Plan::Any(vec![Plan::Beginning(beginning), Plan::Term(id)]),
+            Some((beginning, id)) => Plan::Any(vec![Plan::Beginning(beginning), Plan::Token(id)]),
             None => Plan::Every,
         }
     } else {
-        Plan::Term(tokens::word(last))
+        Plan::Token(tokens::word(last))
     });
     Plan::all(plans).or_more()
 }

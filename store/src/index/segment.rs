@@ -5,7 +5,8 @@
 //! | `bodies`, `blocks` | an entry's number | the entry |
 //! | `bundles` | a bundle (the entries of one trace) | its entries' numbers |
 //! | `knots` | a knot | the bundles that have it |
-//! | `terms` | a word or a field's value | the bundles that have it |
+//! | `terms` | a word or a value of a field with few | the bundles that have it |
+//! | `ids` | an id or a value of a field with many | the bundles that have it |
 //! | `columns` | an entry's number | its time, status, topic, ... |
 //! | `identities` | an identity | the entry that may be it |
 //! | `manifest` | the segment | what is in it, and its files' checksums |
@@ -15,8 +16,8 @@
 pub mod bodies; // whole entries in compressed blocks
 pub mod build; // makes a segment of entries
 pub mod filter; // tells for certain that an identity isn't there
-pub mod knots; // the table of knots
 pub mod manifest; // what a segment says of itself
+pub mod pairs; // tables of hashes
 pub mod terms; // the inverted index
 
 use std::collections::{HashMap, HashSet};
@@ -28,13 +29,14 @@ use tantivy::Directory;
 use tantivy::directory::{MmapDirectory, OwnedBytes};
 
 use self::bodies::BlockTable;
-use self::build::{BLOCKS, BODIES, BUNDLES, COLUMNS, IDENTITIES, KNOTS, TERMS};
+use self::build::{BLOCKS, BODIES, BUNDLES, COLUMNS, IDENTITIES, IDS, KNOTS, TERMS};
 use self::filter::Filter;
 use self::manifest::Manifest;
 use self::terms::Terms;
 use super::cache::Cache;
 use super::columns::{self, Columns};
 use super::hash::{IdentityKey, knot_term};
+use super::tokens::Token;
 use crate::codec::BlockReader;
 use crate::engine::Held;
 use crate::entry::Identity;
@@ -83,7 +85,7 @@ impl Segment {
     pub fn open(path: &Path, manifest: Manifest) -> Result<Segment, Damage> {
         let damage = |reason: String| Damage { segment: manifest.number, reason };
         let directory = MmapDirectory::open(path).map_err(|error| damage(error.to_string()))?;
-        let names = [BODIES, BLOCKS, BUNDLES, IDENTITIES, KNOTS, COLUMNS, TERMS];
+        let names = [BODIES, BLOCKS, BUNDLES, IDENTITIES, KNOTS, COLUMNS, TERMS, IDS];
         let mut segment = Segment {
             path: path.to_owned(),
             directory,
@@ -182,11 +184,29 @@ impl Segment {
     /// The numbers of the entries that may be tied to one of these knots, in order.
     pub fn tied(&self, knots: &[(Tie, Knot)]) -> Result<Vec<u32>, Damage> {
         let table = self.file(KNOTS)?;
-        let terms = knots.iter().map(|(tie, knot)| knot_term(*tie, knot));
-        let mut bundles: Vec<u32> = terms.flat_map(|term| knots::bundles(&table, term)).collect();
+        let mut bundles = Vec::new();
+        for (tie, knot) in knots {
+            let found = pairs::bundles(&table, knot_term(*tie, knot));
+            bundles.extend(found.ok_or_else(|| self.damage(format!("`{KNOTS}` can't be read")))?);
+        }
         bundles.sort_unstable();
         bundles.dedup();
         self.entries(&bundles)
+    }
+
+    /// The bundles that have a token, in order.
+    pub fn with_token(&self, token: &Token) -> Result<Vec<u32>, Damage> {
+        match token {
+            Token::Term(term) => self.terms()?.bundles(term).map_err(|error| self.damage(format!("`{TERMS}`: {error}"))),
+            Token::Id(id) => {
+                pairs::bundles(&self.file(IDS)?, *id).ok_or_else(|| self.damage(format!("`{IDS}` can't be read")))
+            }
+        }
+    }
+
+    /// The bundles that have a term which begins like this, in order; `None` where too many terms do.
+    pub fn with_beginning(&self, beginning: &[u8]) -> Result<Option<Vec<u32>>, Damage> {
+        self.terms()?.bundles_beginning(beginning).map_err(|error| self.damage(format!("`{TERMS}`: {error}")))
     }
 
     /// Whether an entry is in it: this key at this time (`None` where it has no time of its own), with this identity.

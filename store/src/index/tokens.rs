@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::FixedState;
+
 use super::hash::hash;
 use crate::entry::Entry;
 use crate::query::{Field, TEXT_BYTES_MAX, text, words};
@@ -13,13 +15,24 @@ use crate::value::{Attributes, Value};
 /// The terms of the entries of one bundle, without repetition.
 #[derive(Debug, Default)]
 pub struct Tokens {
-    terms: HashSet<Vec<u8>>,
+    terms: HashSet<Vec<u8>, FixedState>,
+    ids: HashSet<u32, FixedState>,
+    /// Hashes of the texts that were split already: the entries of one trace repeat most of what they say.
+    split: HashSet<u64, FixedState>,
     scratch: Vec<u8>,
+}
+
+/// The terms of one bundle.
+#[derive(Debug, Default)]
+pub struct BundleTerms {
+    /// Words and values of fields with few values: for tantivy.
+    pub terms: Vec<Vec<u8>>,
+    /// Hashes of ids and values of fields with many values: for a table of [`pairs`](super::segment::pairs).
+    pub ids: Vec<u32>,
 }
 
 /// What a term begins with: what kind of term it is.
 const WORD: u8 = b'w';
-const ID: u8 = b'#';
 const ID_BEGINNING: u8 = b'^';
 const FIELD: u8 = b'f';
 /// Stands for "some entry here says more than the terms tell": must be looked at whatever is asked.
@@ -29,40 +42,48 @@ const MORE: u8 = b'+';
 const TERMS_MAX: usize = 20_000;
 
 /// A word with a digit and at least this long is an id: there are so many of them that their text would swell the index.
-const ID_BYTES_MIN: usize = 6;
+const ID_BYTES_MIN: usize = 4;
 
 /// How much of an id's beginning is kept as text, so that `ord48*` narrows at all.
 const ID_BEGINNING_BYTES: usize = 3;
 
-/// The fields with fixed names whose values are terms. `duration` and `age` are asked by ranges; partitions are too few to narrow.
-const FIELDS: [(u8, Field); 16] = [
-    (1, Field::Trace),
-    (2, Field::Event),
-    (3, Field::Type),
-    (4, Field::Key),
-    (5, Field::Topic),
-    (6, Field::Offset),
-    (7, Field::Source),
-    (8, Field::Group),
-    (9, Field::Service),
-    (10, Field::Span),
-    (11, Field::Status),
-    (12, Field::Role),
-    (13, Field::Producer),
-    (14, Field::Version),
-    (15, Field::Cause),
-    (16, Field::Kind),
+/// What hashes of words begin with, so that they are others than those of fields.
+const WORD_SEED: u64 = 0;
+
+/// The fields with fixed names whose values are terms, each with a number that never changes, and whether it has few values.
+/// `duration` and `age` are asked by ranges; partitions are too few to narrow.
+const FIELDS: [(u8, Field, bool); 16] = [
+    (1, Field::Trace, false),
+    (2, Field::Event, false),
+    (3, Field::Type, true),
+    (4, Field::Key, false),
+    (5, Field::Topic, true),
+    (6, Field::Offset, false),
+    (7, Field::Source, true),
+    (8, Field::Group, true),
+    (9, Field::Service, true),
+    (10, Field::Span, true),
+    (11, Field::Status, true),
+    (12, Field::Role, true),
+    (13, Field::Producer, true),
+    (14, Field::Version, true),
+    (15, Field::Cause, false),
+    (16, Field::Kind, true),
 ];
 
 impl Tokens {
     /// Adds an entry's terms.
     pub fn add(&mut self, entry: &Entry) {
-        if self.terms.len() > TERMS_MAX {
+        if self.is_full() {
             return;
         }
-        for (number, field) in &FIELDS {
+        for (number, field, has_few_values) in &FIELDS {
             for value in field.values(entry) {
-                self.term(|term| field_term(term, *number, &value));
+                if *has_few_values {
+                    self.term(|term| field_term(term, *number, &value));
+                } else {
+                    self.ids.insert(field_id(*number, &value));
+                }
             }
         }
         let pieces = text(entry);
@@ -124,28 +145,32 @@ impl Tokens {
         }
     }
 
-    /// The terms, sorted. The bundle must always be looked at where there were too many.
-    pub fn finish(mut self) -> Vec<Vec<u8>> {
-        if self.terms.len() > TERMS_MAX {
+    /// The terms. The bundle must always be looked at where there were too many.
+    pub fn finish(mut self) -> BundleTerms {
+        if self.is_full() {
             self.terms.insert(vec![MORE]);
         }
-        let mut terms: Vec<Vec<u8>> = self.terms.into_iter().collect();
-        terms.sort_unstable();
-        terms
+        BundleTerms { terms: self.terms.into_iter().collect(), ids: self.ids.into_iter().collect() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.terms.len() + self.ids.len() > TERMS_MAX
     }
 
     fn words(&mut self, piece: &str) {
+        if !self.split.insert(hash(WORD_SEED, piece.as_bytes())) {
+            return;
+        }
         for word in words(piece) {
-            if self.terms.len() > TERMS_MAX {
+            if self.is_full() {
                 return;
             }
             if is_id(&word) {
-                self.term(|term| {
-                    term.push(ID_BEGINNING);
-                    term.extend_from_slice(&word.as_bytes()[..ID_BEGINNING_BYTES]);
-                });
+                self.ids.insert(word_id(&word));
+                self.term(|term| id_beginning(term, word.as_bytes()));
+            } else {
+                self.term(|term| word_term(term, &word));
             }
-            self.term(|term| word_term(term, &word));
         }
     }
 
@@ -158,47 +183,72 @@ impl Tokens {
     }
 }
 
-/// What every bundle has that must be looked at whatever is asked.
-pub fn more() -> Vec<u8> {
-    vec![MORE]
+/// Something that a bundle has or lacks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Token {
+    /// A term of tantivy's.
+    Term(Vec<u8>),
+    /// A hash.
+    Id(u32),
 }
 
-/// The term of a whole word.
-pub fn word(word: &str) -> Vec<u8> {
+/// What every bundle has that must be looked at whatever is asked.
+pub fn more() -> Token {
+    Token::Term(vec![MORE])
+}
+
+/// A whole word.
+pub fn word(word: &str) -> Token {
+    if is_id(word) {
+        return Token::Id(word_id(word));
+    }
     let mut term = Vec::new();
     word_term(&mut term, word);
-    term
+    Token::Term(term)
 }
 
-/// Terms of words that begin like this: beginnings to look for, and one exact term; `None` where it is too short to narrow.
-pub fn beginning(text: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+/// What words have that begin like this: plain ones a term that begins like the first, ids the second; `None` where it is too short to narrow.
+pub fn beginning(text: &str) -> Option<(Vec<u8>, Token)> {
     let first = text.as_bytes().get(..ID_BEGINNING_BYTES)?;
-    let plain = [&[WORD], text.as_bytes()].concat();
-    Some((plain, [&[ID_BEGINNING], first].concat()))
+    let (mut plain, mut id) = (Vec::new(), Vec::new());
+    word_term(&mut plain, text);
+    id_beginning(&mut id, first);
+    Some((plain, Token::Term(id)))
 }
 
-/// The term of a field's value; `None` for fields whose values are no terms. The value must be folded ([`Field::fold`]).
-pub fn field(field: &Field, value: &str) -> Option<Vec<u8>> {
-    let (number, _) = FIELDS.iter().find(|(_, known)| known == field)?;
+/// A field's value; `None` for fields whose values are no terms. The value must be folded ([`Field::fold`]).
+pub fn field(field: &Field, value: &str) -> Option<Token> {
+    let (number, _, has_few_values) = FIELDS.iter().find(|(_, known, _)| known == field)?;
+    if !has_few_values {
+        return Some(Token::Id(field_id(*number, value)));
+    }
     let mut term = Vec::new();
     field_term(&mut term, *number, value);
-    Some(term)
+    Some(Token::Term(term))
 }
 
 fn field_term(term: &mut Vec<u8>, number: u8, value: &str) {
     term.push(FIELD);
     term.push(number);
-    term.extend_from_slice(&hash(u64::from(number), value.as_bytes()).to_be_bytes());
+    term.extend_from_slice(&hash(number.into(), value.as_bytes()).to_be_bytes());
+}
+
+fn field_id(number: u8, value: &str) -> u32 {
+    (hash(number.into(), value.as_bytes()) >> 32) as u32
+}
+
+fn word_id(word: &str) -> u32 {
+    (hash(WORD_SEED, word.as_bytes()) >> 32) as u32
 }
 
 fn word_term(term: &mut Vec<u8>, word: &str) {
-    if is_id(word) {
-        term.push(ID);
-        term.extend_from_slice(&hash(0, word.as_bytes()).to_be_bytes());
-    } else {
-        term.push(WORD);
-        term.extend_from_slice(word.as_bytes());
-    }
+    term.push(WORD);
+    term.extend_from_slice(word.as_bytes());
+}
+
+fn id_beginning(term: &mut Vec<u8>, word: &[u8]) {
+    term.push(ID_BEGINNING);
+    term.extend_from_slice(&word[..ID_BEGINNING_BYTES.min(word.len())]);
 }
 
 fn is_id(word: &str) -> bool {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::columns::Columns;
 use super::hash::IdentityKey;
 use super::log_file;
 use super::segment::Segment;
@@ -90,13 +91,17 @@ fn seal_until_done(shared: &Shared, frozen: &Frozen) {
 }
 
 fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
-    let entries = {
+    let live = frozen.live.read();
+    let mut entries: Vec<Kept> = live
+        .entries()
+        .iter()
+        .map(|entry| Kept { held: entry.held.clone(), key: IdentityKey::of(&entry.identity) })
+        .collect();
+    {
         let forgotten = shared.forgotten.read();
-        let live = frozen.live.read();
-        let kept =
-            live.entries().iter().map(|entry| Kept { held: entry.held.clone(), key: IdentityKey::of(&entry.identity) });
-        kept.filter(|kept| !forgotten.contains(&kept.key)).collect::<Vec<_>>()
-    };
+        entries.retain(|kept| !forgotten.contains(&kept.key));
+    }
+    let columns = (entries.len() == live.columns.len()).then_some(&live.columns);
     let segment = if entries.is_empty() {
         None
     } else {
@@ -107,7 +112,7 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
             checkpoints: frozen.state.checkpoints.values().cloned().collect(),
             ..Manifest::default()
         };
-        Some(write(shared, manifest, entries)?)
+        Some(write(shared, manifest, &entries, columns)?)
     };
     // From here on the segment holds them durably; the state only says so more briefly, and the log files only take room.
     write_state(shared, &frozen.state)?;
@@ -131,12 +136,17 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
 }
 
 /// Writes a segment and opens it.
-fn write(shared: &Shared, manifest: Manifest, entries: Vec<Kept>) -> Result<Arc<Segment>, StoreError> {
+fn write(
+    shared: &Shared,
+    manifest: Manifest,
+    entries: &[Kept],
+    columns: Option<&Columns>,
+) -> Result<Arc<Segment>, StoreError> {
     let folder = shared.config.segments_folder();
     let path = build::folder(&folder, manifest.number);
     // Where an earlier try got as far as this and then failed at something else.
     file::remove_folder(&path)?;
-    let manifest = build::build(&folder, manifest, entries)?;
+    let manifest = build::build(&folder, manifest, entries, columns)?;
     let opened = Segment::open(&path, manifest);
     let segment =
         opened.map_err(|damage| StoreError::Damaged { path: path.display().to_string(), reason: damage.reason })?;

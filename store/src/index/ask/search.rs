@@ -186,10 +186,7 @@ impl Question<'_> {
         };
         let narrowed = match &self.plan {
             Plan::Every => None,
-            plan => {
-                let bundles = plan.bundles(segment.terms()?);
-                bundles.map_err(|error| segment.damage(format!("the index can't be read: {error}")))?
-            }
+            plan => plan.bundles(segment)?,
         };
         match narrowed {
             None => (0..columns.len() as u32).for_each(&mut consider),

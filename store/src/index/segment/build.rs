@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::bodies::BodiesWriter;
-use super::knots;
 use super::manifest::{FileSum, Manifest, hour};
+use super::pairs;
 use super::terms::TermsWriter;
 use crate::engine::{Held, StoreError};
 use crate::entry::Entry;
@@ -36,12 +36,14 @@ pub const BLOCKS: &str = "blocks";
 pub const BUNDLES: &str = "bundles";
 /// Each entry's short key, in 4 bytes, little endian.
 pub const IDENTITIES: &str = "identities";
-/// See [`super::knots`].
+/// A table of [`super::pairs`], by [`knot_term`].
 pub const KNOTS: &str = "knots";
 /// See [`crate::index::columns`].
 pub const COLUMNS: &str = "columns";
 /// See [`super::terms`].
 pub const TERMS: &str = "terms";
+/// A table of [`super::pairs`], by the ids of [`Tokens`].
+pub const IDS: &str = "ids";
 
 /// The folder of a segment.
 pub fn folder(segments: &Path, number: u64) -> PathBuf {
@@ -50,13 +52,20 @@ pub fn folder(segments: &Path, number: u64) -> PathBuf {
 
 /// Writes a segment of these entries (at least one), and publishes it by renaming its folder. The manifest comes with what concerns the whole store;
 /// what concerns the entries is filled in here.
-pub fn build(segments: &Path, mut manifest: Manifest, entries: Vec<Kept>) -> Result<Manifest, StoreError> {
+///
+/// `columns` are those of the entries, in their order, where they are at hand.
+pub fn build(
+    segments: &Path,
+    mut manifest: Manifest,
+    entries: &[Kept],
+    columns: Option<&Columns>,
+) -> Result<Manifest, StoreError> {
     let building = segments.join(format!("building-{:016}", manifest.number));
     file::remove_folder(&building)?;
     file::make_folder(&building)?;
     let parts =
-        parts(&entries).map_err(|reason| StoreError::Internal(format!("a segment can't be built: {reason}")))?;
-    describe(&mut manifest, &entries);
+        parts(entries, columns).map_err(|reason| StoreError::Internal(format!("a segment can't be built: {reason}")))?;
+    describe(&mut manifest, entries);
     for (name, bytes) in &parts {
         file::write_synced(&building.join(name), bytes)?;
         let checksum = crc32fast::hash(bytes);
@@ -124,11 +133,12 @@ fn bundles(entries: &[Kept]) -> Vec<Vec<usize>> {
 
 type Parts = Vec<(&'static str, Vec<u8>)>;
 
-fn parts(entries: &[Kept]) -> Result<Parts, Box<dyn std::error::Error>> {
+fn parts(entries: &[Kept], columns: Option<&Columns>) -> Result<Parts, Box<dyn std::error::Error>> {
     let mut bodies = BodiesWriter::default();
-    let mut columns = Columns::default();
+    let mut order = Vec::with_capacity(entries.len());
     let mut terms = TermsWriter::new()?;
     let mut knot_pairs = Vec::new();
+    let mut id_pairs = Vec::new();
     let mut firsts = Vec::new();
     let mut identities = Vec::with_capacity(entries.len() * 4);
     let mut n_entries = 0_u32;
@@ -140,7 +150,7 @@ fn parts(entries: &[Kept]) -> Result<Parts, Box<dyn std::error::Error>> {
         for place in places {
             let Kept { held, key } = &entries[place];
             bodies.add(held)?;
-            columns.add(held);
+            order.push(place);
             tokens.add(&held.entry);
             bundle_knots.extend(held.entry.knots().iter().map(|(tie, knot)| (knot_term(*tie, knot), bundle)));
             identities.extend_from_slice(&key.short().to_le_bytes());
@@ -149,16 +159,27 @@ fn parts(entries: &[Kept]) -> Result<Parts, Box<dyn std::error::Error>> {
         bundle_knots.sort_unstable();
         bundle_knots.dedup();
         knot_pairs.append(&mut bundle_knots);
-        terms.add(&tokens.finish())?;
+        let bundle_terms = tokens.finish();
+        terms.add(&bundle_terms.terms)?;
+        id_pairs.extend(bundle_terms.ids.into_iter().map(|id| (id, bundle)));
     }
     let (packed, blocks) = bodies.finish()?;
+    let columns = match columns {
+        Some(columns) => columns.in_order(&order),
+        None => {
+            let mut columns = Columns::default();
+            order.iter().for_each(|place| columns.add(&entries[*place].held));
+            columns
+        }
+    };
     Ok(vec![
         (BODIES, packed),
         (BLOCKS, blocks),
         (BUNDLES, firsts),
         (IDENTITIES, identities),
-        (KNOTS, knots::write(knot_pairs)),
+        (KNOTS, pairs::write(knot_pairs)),
         (COLUMNS, columns::write(&columns)?),
         (TERMS, terms.finish()?),
+        (IDS, pairs::write(id_pairs)),
     ])
 }

@@ -64,7 +64,7 @@ pub fn replace(shared: &Shared, replaced: &[Arc<Segment>], entries: Vec<Kept>) -
             replaces: numbers.clone(),
             ..Manifest::default()
         };
-        Some(write(shared, manifest, entries)?)
+        Some(write(shared, manifest, &entries, None)?)
     };
     shared.change(|view| {
         view.segments.retain(|segment| !numbers.contains(&segment.number()));
