@@ -1,6 +1,6 @@
 //! Anything that is kept: a record, a span or a log.
 
-use sha2::{Digest, Sha256};
+mod content; // everything that a sender said, as a hash
 
 use crate::id::TraceId;
 use crate::log::Log;
@@ -98,9 +98,9 @@ impl Entry {
                 *span.trace_id.as_bytes(),
                 *span.span_id.as_bytes(),
                 kind_number(span.kind),
-                span_hash(span),
+                content::of_span(span),
             ),
-            Entry::Log(log) => Identity::Log(log_hash(log), log.ordinal),
+            Entry::Log(log) => Identity::Log(content::of_log(log), log.ordinal),
         }
     }
 
@@ -138,33 +138,4 @@ fn kind_number(kind: SpanKind) -> u8 {
         SpanKind::Producer => 4,
         SpanKind::Consumer => 5,
     }
-}
-
-/// Over everything that the sender said; not over when we received it, nor over what we read out of it.
-/// The content is written in Rust's debug form, which escapes text and keeps the order of attributes.
-fn span_hash(span: &Span) -> u64 {
-    let content = format!(
-        "{:?}",
-        (
-            (&span.parent_span_id, &span.trace_state, span.flags, &span.name, span.started_at, span.ended_at),
-            (&span.status, &span.attributes, span.dropped_attributes, &span.events, &span.links),
-            (&span.resource, &span.scope),
-        )
-    );
-    let digest = Sha256::digest(content.as_bytes());
-    u64::from_be_bytes(digest[..8].try_into().expect("a SHA-256 digest has 32 bytes"))
-}
-
-/// Over everything that the sender said, but for the ordinal, which is kept beside it.
-fn log_hash(log: &Log) -> [u8; 16] {
-    let content = format!(
-        "{:?}",
-        (
-            (log.timestamp, log.severity, &log.severity_text, &log.body, &log.attributes, log.dropped_attributes),
-            (log.trace_id, log.span_id, log.flags, &log.event_name),
-            (&log.resource, &log.scope),
-        )
-    );
-    let digest = Sha256::digest(content.as_bytes());
-    digest[..16].try_into().expect("a SHA-256 digest has 32 bytes")
 }

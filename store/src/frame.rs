@@ -16,13 +16,17 @@ const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 
 /// A payload as a frame.
 pub fn frame(payload: &[u8]) -> Vec<u8> {
+    [&head(payload)[..], payload].concat()
+}
+
+/// What stands before a payload.
+pub fn head(payload: &[u8]) -> [u8; HEAD_BYTES] {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len());
-    bytes.extend_from_slice(&MARKER);
-    bytes.extend_from_slice(&length);
-    bytes.extend_from_slice(&checksum(&length, payload).to_le_bytes());
-    bytes.extend_from_slice(payload);
-    bytes
+    let mut head = [0; HEAD_BYTES];
+    head[..4].copy_from_slice(&MARKER);
+    head[4..8].copy_from_slice(&length);
+    head[8..].copy_from_slice(&checksum(&length, payload).to_le_bytes());
+    head
 }
 
 /// The payload of a file that is one frame, as [`file::replace`](crate::file::replace) writes it.

@@ -10,6 +10,7 @@
 //!
 //! A position knot names no source and no incarnation, because a span knows neither: whoever joins by it checks both.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::entry::Entry;
@@ -113,13 +114,30 @@ impl Entry {
 #[derive(Default)]
 struct Knots {
     found: Vec<(Tie, Knot)>,
-    seen: std::collections::HashSet<(Tie, Knot)>,
+    /// The same, once there are many.
+    seen: HashSet<(Tie, Knot)>,
 }
+
+/// Up to so many knots are compared one by one, which costs less than a set of them; most entries have four.
+const COMPARED_MAX: usize = 16;
 
 impl Knots {
     fn add(&mut self, tie: Tie, knot: Knot) {
-        if self.found.len() < KNOTS_MAX && self.seen.insert((tie, knot.clone())) {
-            self.found.push((tie, knot));
+        if self.found.len() >= KNOTS_MAX {
+            return;
+        }
+        let knot = (tie, knot);
+        if self.found.len() < COMPARED_MAX {
+            if !self.found.contains(&knot) {
+                self.found.push(knot);
+            }
+            return;
+        }
+        if self.seen.is_empty() {
+            self.seen.extend(self.found.iter().cloned());
+        }
+        if self.seen.insert(knot.clone()) {
+            self.found.push(knot);
         }
     }
 

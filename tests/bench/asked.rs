@@ -10,6 +10,9 @@ use crate::table::{Table, percentiles};
 /// How often a page that counts over everything is asked for: it may take a tenth of a second.
 const PAGE_LOOKS: usize = 20;
 
+/// What is asked about a saga, or what the answer must show.
+type AboutSaga = fn(usize) -> String;
+
 /// Asks, one question after the other over one connection.
 pub fn asked(table: &mut Table, load: &Load, home: &Home, lookups: usize) {
     let mut connection = Connection::open(home.web).unwrap();
@@ -27,7 +30,7 @@ pub fn asked(table: &mut Table, load: &Load, home: &Home, lookups: usize) {
     let remark = format!("{lookups} lookups of 12 spans each, in JSON");
     table.add_bound("flow by trace id, p50 / p99 ms", &percentiles(times), "0.75 / 4.5", &remark);
 
-    let questions: [(&str, fn(usize) -> String, fn(usize) -> String); 3] = [
+    let questions: [(&str, AboutSaga, AboutSaga); 3] = [
         ("search by key", |saga| format!("key:{}", order_id(saga)), order_id),
         ("search by event id", |saga| format!("event:{}", event_id(saga, 3)), |saga| event_id(saga, 3)),
         ("search by a field", |saga| format!("attr.order.id:{}", order_id(saga)), order_id),

@@ -35,6 +35,11 @@ struct Shared<T> {
 const COMPARED_MAX: usize = 16;
 
 impl BlockWriter {
+    /// Writes into a buffer that was used before; what is in it goes.
+    pub fn reusing(buffer: Vec<u8>) -> BlockWriter {
+        BlockWriter { message: Message::reusing(buffer), ..BlockWriter::default() }
+    }
+
     /// Adds an entry at the end.
     pub fn add(&mut self, held: &Held) {
         let (resource, scope) = match &*held.entry {

@@ -14,6 +14,12 @@ const FIXED64: u64 = 1;
 const LENGTH: u64 = 2;
 
 impl Message {
+    /// An empty message in a buffer that was used before.
+    pub fn reusing(mut buffer: Vec<u8>) -> Message {
+        buffer.clear();
+        Message { bytes: buffer }
+    }
+
     /// What was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -92,13 +98,18 @@ impl Message {
             self.bytes[begin - 1] = length as u8;
             return;
         }
-        let mut varint = Vec::with_capacity(5);
+        let mut varint = [0; 10];
+        let mut used = 0;
         while length >= 0x80 {
-            varint.push(length as u8 | 0x80);
+            varint[used] = length as u8 | 0x80;
+            used += 1;
             length >>= 7;
         }
-        varint.push(length as u8);
-        self.bytes.splice(begin - 1..begin, varint);
+        varint[used] = length as u8;
+        let end = self.bytes.len();
+        self.bytes.resize(end + used, 0);
+        self.bytes.copy_within(begin..end, begin + used);
+        self.bytes[begin - 1..begin + used].copy_from_slice(&varint[..=used]);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use prost::Message;
+use zstd::bulk::Compressor;
 
 use super::hash::IdentityKey;
 use crate::checkpoint::Checkpoint;
-use crate::codec::{BlockReader, decode_checkpoint, encode_checkpoint};
+use crate::codec::{BlockReader, BlockWriter, decode_checkpoint, encode_checkpoint};
 use crate::engine::Held;
 
 /// What was acknowledged together.
@@ -48,22 +49,57 @@ pub struct StoredRepeat {
     pub times: u32,
 }
 
+/// The tag of [`StoredBatch::block`].
+const BLOCK_TAG: u32 = 2;
+
 /// zstd's level for the log: 1, because the log is written for every entry and gone within minutes.
 const LEVEL: i32 = 1;
 
 /// The most bytes that one group may unpack to: far above what is ever put into one, and a bound on what damaged bytes can ask for.
 const UNPACKED_BYTES_MAX: u64 = 1 << 30;
 
-/// Packs a group whose entries are written already.
-pub fn pack(batch: &Batch, block: Vec<u8>) -> std::io::Result<Vec<u8>> {
-    let stored = StoredBatch {
-        number: batch.number,
-        block: block.into(),
-        checkpoints: batch.checkpoints.iter().map(|checkpoint| encode_checkpoint(checkpoint).into()).collect(),
-        repeats: batch.repeats.iter().map(|(key, times)| StoredRepeat::new(*key, *times)).collect(),
-        forgotten: batch.forgotten.iter().map(|key| key.to_bytes()).collect(),
-    };
-    zstd::bulk::compress(&stored.encode_to_vec(), LEVEL)
+/// Packs groups, one after the other. What it needs for one it keeps for the next: megabytes that are taken from the operating system
+/// and given back for every group would cost more than packing them.
+pub struct Packer {
+    block: Vec<u8>,
+    stored: Vec<u8>,
+    packed: Vec<u8>,
+    compressor: Compressor<'static>,
+}
+
+/// What a packer keeps for the next group, in bytes; what a larger one took is given back.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+impl Packer {
+    /// Ready for the first group.
+    pub fn new() -> std::io::Result<Packer> {
+        let compressor = Compressor::new(LEVEL)?;
+        Ok(Packer { block: Vec::new(), stored: Vec::new(), packed: Vec::new(), compressor })
+    }
+
+    /// Packs a group; what [`unpack`] reads.
+    pub fn pack(&mut self, batch: &Batch) -> std::io::Result<&[u8]> {
+        let mut block = BlockWriter::reusing(std::mem::take(&mut self.block));
+        batch.entries.iter().for_each(|held| block.add(held));
+        self.block = block.finish();
+        let rest = StoredBatch {
+            number: batch.number,
+            block: Bytes::new(),
+            checkpoints: batch.checkpoints.iter().map(|checkpoint| encode_checkpoint(checkpoint).into()).collect(),
+            repeats: batch.repeats.iter().map(|(key, times)| StoredRepeat::new(*key, *times)).collect(),
+            forgotten: batch.forgotten.iter().map(|key| key.to_bytes()).collect(),
+        };
+        self.stored.clear();
+        self.stored.reserve(self.block.len() + rest.encoded_len() + 16);
+        // The largest field goes behind the others without a copy of its own: fields may come in any order.
+        rest.encode_raw(&mut self.stored);
+        prost::encoding::bytes::encode(BLOCK_TAG, &self.block, &mut self.stored);
+        self.packed.clear();
+        self.packed.reserve(zstd::zstd_safe::compress_bound(self.stored.len()));
+        self.compressor.compress_to_buffer(&self.stored, &mut self.packed)?;
+        [&mut self.block, &mut self.stored].into_iter().for_each(|buffer| buffer.shrink_to(KEPT_BYTES_MAX));
+        Ok(&self.packed)
+    }
 }
 
 /// Unpacks a group, or says why it is none.

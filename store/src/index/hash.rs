@@ -2,7 +2,7 @@
 //!
 //! Not for defence: whoever crafts collisions costs us a look at a body, no more, because every hit is verified.
 
-use crate::entry::Identity;
+use crate::entry::{Entry, Identity};
 use crate::knot::{Knot, Tie};
 use crate::position::Place;
 
@@ -99,6 +99,14 @@ pub fn knot_term(tie: Tie, knot: &Knot) -> u32 {
         }
     }
     (hash(3, &bytes) >> 32) as u32
+}
+
+/// The terms of all knots of an entry, each once.
+pub fn knot_terms(entry: &Entry) -> Box<[u32]> {
+    let mut terms: Vec<u32> = entry.knots().iter().map(|(tie, knot)| knot_term(*tie, knot)).collect();
+    terms.sort_unstable();
+    terms.dedup();
+    terms.into_boxed_slice()
 }
 
 fn text(bytes: &mut Vec<u8>, text: &str) {

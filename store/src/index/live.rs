@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
 use super::columns::Columns;
-use super::hash::{IdentityKey, knot_term};
+use super::hash::{IdentityKey, knot_term, knot_terms};
 use super::weight::weight;
 use crate::engine::Held;
 use crate::entry::{Entry, Identity};
@@ -19,9 +19,9 @@ pub struct Live {
     /// What stands at each number.
     entries: Vec<LiveEntry>,
     /// Which entry has an identity.
-    numbers: HashMap<IdentityKey, u32, FixedState>,
+    numbers: HashMap<IdentityKey, u32, RandomState>,
     /// Which entries have a knot, by [`knot_term`].
-    knots: HashMap<u32, Vec<u32>, FixedState>,
+    knots: Chains,
     /// What is asked for most.
     pub columns: Columns,
     /// About how much memory all of it takes.
@@ -35,6 +35,43 @@ pub struct LiveEntry {
     pub held: Held,
     /// What makes it the same thing as another.
     pub identity: Identity,
+    /// Its knots, by [`knot_term`].
+    pub knots: Box<[u32]>,
+}
+
+/// Which entries have a hash. Most hashes are had by one or two: so each entry leads to the one before it, and nothing is allocated for it.
+#[derive(Debug, Default)]
+struct Chains {
+    /// The latest link of each hash.
+    latest: HashMap<u32, u32, RandomState>,
+    links: Vec<Link>,
+}
+
+#[derive(Debug)]
+struct Link {
+    entry: u32,
+    /// The link before, or [`NO_LINK`].
+    before: u32,
+}
+
+const NO_LINK: u32 = u32::MAX;
+
+impl Chains {
+    fn add(&mut self, hash: u32, entry: u32) {
+        let link = self.links.len() as u32;
+        let before = self.latest.insert(hash, link).unwrap_or(NO_LINK);
+        self.links.push(Link { entry, before });
+    }
+
+    /// The entries that have a hash, latest first.
+    fn entries(&self, hash: u32) -> impl Iterator<Item = u32> {
+        let mut next = self.latest.get(&hash).copied().unwrap_or(NO_LINK);
+        std::iter::from_fn(move || {
+            let link = self.links.get(next as usize)?;
+            next = link.before;
+            Some(link.entry)
+        })
+    }
 }
 
 impl Live {
@@ -42,15 +79,11 @@ impl Live {
     pub fn add(&mut self, held: Held, identity: Identity, key: IdentityKey) {
         let number = self.entries.len() as u32;
         self.bytes += weight(&held.entry);
-        for (tie, knot) in held.entry.knots() {
-            let numbers = self.knots.entry(knot_term(tie, &knot)).or_default();
-            if numbers.last() != Some(&number) {
-                numbers.push(number);
-            }
-        }
+        let knots = knot_terms(&held.entry);
+        knots.iter().for_each(|knot| self.knots.add(*knot, number));
         self.columns.add(&held);
         self.numbers.insert(key, number);
-        self.entries.push(LiveEntry { held, identity });
+        self.entries.push(LiveEntry { held, identity, knots });
     }
 
     /// Counts further copies of an entry; `false` where it isn't in this set.
@@ -75,7 +108,7 @@ impl Live {
     pub fn tied<'a>(&'a self, knots: &'a [(Tie, Knot)]) -> impl Iterator<Item = &'a LiveEntry> {
         let mut numbers: Vec<u32> = Vec::new();
         for (tie, knot) in knots {
-            numbers.extend(self.knots.get(&knot_term(*tie, knot)).into_iter().flatten());
+            numbers.extend(self.knots.entries(knot_term(*tie, knot)));
         }
         numbers.sort_unstable();
         numbers.dedup();

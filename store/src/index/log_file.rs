@@ -79,12 +79,12 @@ impl LogFile {
 
     /// Appends a group and makes it durable. After an error this file must not be written any more: see [`LogFile::abandon`].
     pub fn append(&mut self, payload: &[u8]) -> io::Result<()> {
-        let bytes = frame::frame(payload);
-        self.file.write_all(&bytes)?;
+        self.file.write_all(&frame::head(payload))?;
+        self.file.write_all(payload)?;
         if self.durability == Durability::Fsync {
             self.file.sync_data()?;
         }
-        self.length += bytes.len() as u64;
+        self.length += (frame::HEAD_BYTES + payload.len()) as u64;
         Ok(())
     }
 

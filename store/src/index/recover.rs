@@ -121,6 +121,14 @@ fn open_segments(config: &IndexConfig) -> Result<(Vec<Arc<Segment>>, Vec<Damage>
             Err(Unreadable::Damaged(reason)) => {
                 damages.push(Damage { segment: number, reason: format!("`{MANIFEST}`: {reason}") });
             }
+            Err(Unreadable::Older(format)) => {
+                return Err(StoreError::Unusable(format!(
+                    "`{}` was written by a version of this program from before its first release (format {format}, this one reads \
+                     from {} on): give another data folder",
+                    path.display(),
+                    manifest::FORMAT_OLDEST
+                )));
+            }
             Err(Unreadable::Newer(format)) => {
                 return Err(StoreError::Unusable(format!(
                     "`{}` was written by a newer version of this program (format {format}, this one reads up to {}): \

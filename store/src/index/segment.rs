@@ -197,7 +197,9 @@ impl Segment {
     /// The bundles that have a token, in order.
     pub fn with_token(&self, token: &Token) -> Result<Vec<u32>, Damage> {
         match token {
-            Token::Term(term) => self.terms()?.bundles(term).map_err(|error| self.damage(format!("`{TERMS}`: {error}"))),
+            Token::Term(term) => {
+                self.terms()?.bundles(term).map_err(|error| self.damage(format!("`{TERMS}`: {error}")))
+            }
             Token::Id(id) => {
                 pairs::bundles(&self.file(IDS)?, *id).ok_or_else(|| self.damage(format!("`{IDS}` can't be read")))
             }

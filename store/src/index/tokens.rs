@@ -3,33 +3,12 @@
 //! Both sides stand here, because they must agree: whatever a query holds for must have the terms that the query asks for.
 //! The other way round doesn't matter, because every hit is looked at.
 
-use std::collections::HashSet;
-
-use foldhash::fast::FixedState;
+mod bundle; // the terms of entries that stand together
 
 use super::hash::hash;
-use crate::entry::Entry;
-use crate::query::{Field, TEXT_BYTES_MAX, text, words};
-use crate::value::{Attributes, Value};
+use crate::query::Field;
 
-/// The terms of the entries of one bundle, without repetition.
-#[derive(Debug, Default)]
-pub struct Tokens {
-    terms: HashSet<Vec<u8>, FixedState>,
-    ids: HashSet<u32, FixedState>,
-    /// Hashes of the texts that were split already: the entries of one trace repeat most of what they say.
-    split: HashSet<u64, FixedState>,
-    scratch: Vec<u8>,
-}
-
-/// The terms of one bundle.
-#[derive(Debug, Default)]
-pub struct BundleTerms {
-    /// Words and values of fields with few values: for tantivy.
-    pub terms: Vec<Vec<u8>>,
-    /// Hashes of ids and values of fields with many values: for a table of [`pairs`](super::segment::pairs).
-    pub ids: Vec<u32>,
-}
+pub use bundle::Tokens;
 
 /// What a term begins with: what kind of term it is.
 const WORD: u8 = b'w';
@@ -70,118 +49,6 @@ const FIELDS: [(u8, Field, bool); 16] = [
     (15, Field::Cause, false),
     (16, Field::Kind, true),
 ];
-
-impl Tokens {
-    /// Adds an entry's terms.
-    pub fn add(&mut self, entry: &Entry) {
-        if self.is_full() {
-            return;
-        }
-        for (number, field, has_few_values) in &FIELDS {
-            for value in field.values(entry) {
-                if *has_few_values {
-                    self.term(|term| field_term(term, *number, &value));
-                } else {
-                    self.ids.insert(field_id(*number, &value));
-                }
-            }
-        }
-        let pieces = text(entry);
-        let mut text_bytes = 0;
-        for piece in &pieces {
-            text_bytes += piece.len();
-            self.words(piece);
-        }
-        if text_bytes >= TEXT_BYTES_MAX || hides_words(entry) {
-            self.term(|term| term.push(MORE));
-        }
-        self.values_beside_text(entry);
-    }
-
-    /// Values that fields have but the text lacks: those of scopes, and bytes as hexadecimal digits.
-    fn values_beside_text(&mut self, entry: &Entry) {
-        match entry {
-            Entry::Record(record) => {
-                for value in record.headers.iter().filter_map(|header| header.value.as_ref()) {
-                    if std::str::from_utf8(value).is_err() {
-                        self.words(&hex::encode(value));
-                    }
-                }
-            }
-            Entry::Span(span) => {
-                self.bytes(&span.attributes);
-                span.events.iter().for_each(|event| self.bytes(&event.attributes));
-                self.bytes(&span.resource.attributes);
-                self.all(&span.scope.attributes);
-            }
-            Entry::Log(log) => {
-                self.bytes(&log.attributes);
-                self.bytes(&log.resource.attributes);
-                self.all(&log.scope.attributes);
-            }
-        }
-    }
-
-    fn bytes(&mut self, attributes: &Attributes) {
-        for (_, value) in attributes {
-            match value {
-                Value::Bytes(bytes) => self.words(&hex::encode(bytes)),
-                Value::List(items) => {
-                    for item in items.iter().filter(|item| matches!(item, Value::Bytes(_))) {
-                        self.words(&item.to_string());
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn all(&mut self, attributes: &Attributes) {
-        for (_, value) in attributes {
-            match value {
-                Value::List(items) => items.iter().for_each(|item| self.words(&item.to_string())),
-                other => self.words(&other.to_string()),
-            }
-        }
-    }
-
-    /// The terms. The bundle must always be looked at where there were too many.
-    pub fn finish(mut self) -> BundleTerms {
-        if self.is_full() {
-            self.terms.insert(vec![MORE]);
-        }
-        BundleTerms { terms: self.terms.into_iter().collect(), ids: self.ids.into_iter().collect() }
-    }
-
-    fn is_full(&self) -> bool {
-        self.terms.len() + self.ids.len() > TERMS_MAX
-    }
-
-    fn words(&mut self, piece: &str) {
-        if !self.split.insert(hash(WORD_SEED, piece.as_bytes())) {
-            return;
-        }
-        for word in words(piece) {
-            if self.is_full() {
-                return;
-            }
-            if is_id(&word) {
-                self.ids.insert(word_id(&word));
-                self.term(|term| id_beginning(term, word.as_bytes()));
-            } else {
-                self.term(|term| word_term(term, &word));
-            }
-        }
-    }
-
-    fn term(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.scratch.clear();
-        write(&mut self.scratch);
-        if !self.terms.contains(self.scratch.as_slice()) {
-            self.terms.insert(self.scratch.clone());
-        }
-    }
-}
 
 /// Something that a bundle has or lacks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -253,14 +120,4 @@ fn id_beginning(term: &mut Vec<u8>, word: &[u8]) {
 
 fn is_id(word: &str) -> bool {
     word.len() >= ID_BYTES_MIN && word.bytes().any(|byte| byte.is_ascii_digit())
-}
-
-/// Whether fields of the body have values whose words are not among those of the text: JSON in a log's text keeps its escapes.
-fn hides_words(entry: &Entry) -> bool {
-    match entry {
-        Entry::Log(log) => {
-            matches!(&log.body, Value::Text(text) if text.trim_start().starts_with('{') && text.contains('\\'))
-        }
-        Entry::Record(_) | Entry::Span(_) => false,
-    }
 }

@@ -95,7 +95,11 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
     let mut entries: Vec<Kept> = live
         .entries()
         .iter()
-        .map(|entry| Kept { held: entry.held.clone(), key: IdentityKey::of(&entry.identity) })
+        .map(|entry| Kept {
+            held: entry.held.clone(),
+            key: IdentityKey::of(&entry.identity),
+            knots: entry.knots.clone(),
+        })
         .collect();
     {
         let forgotten = shared.forgotten.read();

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::batch::{self, Batch};
+use super::batch::{Batch, Packer};
 use super::hash::IdentityKey;
 use super::live::Live;
 use super::log_file::{Cut, LogFile};
@@ -22,7 +23,6 @@ use super::upkeep;
 use super::view::{Frozen, Shared, View};
 use super::weight::weight;
 use crate::checkpoint::Checkpoint;
-use crate::codec::BlockWriter;
 use crate::config::Size;
 use crate::engine::{Held, Sequence, StoreError};
 use crate::entry::{Entry, Identity};
@@ -84,7 +84,6 @@ const REPEATS_MAX: usize = 200_000;
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// The writer, owned by its thread.
-#[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
     upkeep: Sender<upkeep::Job>,
@@ -97,6 +96,8 @@ pub struct Writer {
     logs: Vec<u64>,
     group: u64,
     sequence: u64,
+    /// Packs groups; made with the first.
+    packer: Option<Packer>,
     /// When the active live set got its first entry.
     since: Option<Instant>,
 }
@@ -107,15 +108,26 @@ struct Group {
     batch: Batch,
     identities: Vec<(Identity, IdentityKey)>,
     /// Where in the batch a new entry is.
-    places: HashMap<IdentityKey, usize>,
-    repeats: HashMap<IdentityKey, u32>,
+    places: HashMap<IdentityKey, usize, RandomState>,
+    repeats: HashMap<IdentityKey, u32, RandomState>,
 }
 
 impl Writer {
     /// Goes on after the groups that were replayed.
     pub fn new(shared: Arc<Shared>, upkeep: Sender<upkeep::Job>, state: &State, next_log: u64) -> Writer {
         let (group, sequence) = (state.group, state.sequence);
-        Writer { shared, upkeep, log: None, cut: None, next_log, logs: Vec::new(), group, sequence, since: None }
+        Writer {
+            shared,
+            upkeep,
+            log: None,
+            cut: None,
+            next_log,
+            logs: Vec::new(),
+            group,
+            sequence,
+            packer: None,
+            since: None,
+        }
     }
 
     /// Takes over a log file that was replayed: it goes when the active live set has become a segment.
@@ -332,11 +344,12 @@ impl Writer {
         }
         self.wait_for_seal()?;
         batch.number = self.group + 1;
-        let mut block = BlockWriter::default();
-        batch.entries.iter().for_each(|held| block.add(held));
-        let written = batch::pack(batch, block.finish())
-            .map_err(|error| error.to_string())
-            .and_then(|payload| self.log(&payload));
+        let mut packer = self.packer.take().map_or_else(Packer::new, Ok);
+        let written = match &mut packer {
+            Ok(packer) => packer.pack(batch).map_err(|error| error.to_string()).and_then(|payload| self.log(payload)),
+            Err(error) => Err(error.to_string()),
+        };
+        self.packer = packer.ok();
         if let Err(reason) = written {
             if let Some(log) = self.log.take() {
                 self.cut = Some(log.abandon());

@@ -3,6 +3,7 @@
 //! Blocks stand one after the other in the file; a table says where each begins, which entry is its first, and its checksum.
 
 use bytes::Bytes;
+use zstd::bulk::Compressor;
 
 use crate::codec::{BlockReader, BlockWriter};
 use crate::engine::Held;
@@ -20,15 +21,27 @@ const UNPACKED_BYTES_MAX: u64 = 1 << 30;
 const ROW_BYTES: usize = 16;
 
 /// Bodies that are being written.
-#[derive(Debug, Default)]
 pub struct BodiesWriter {
     block: BlockWriter,
+    compressor: Compressor<'static>,
     packed: Vec<u8>,
     table: Vec<u8>,
     entries: u32,
 }
 
 impl BodiesWriter {
+    /// Without any entry yet.
+    pub fn new() -> std::io::Result<BodiesWriter> {
+        let compressor = Compressor::new(LEVEL)?;
+        Ok(BodiesWriter {
+            block: BlockWriter::default(),
+            compressor,
+            packed: Vec::new(),
+            table: Vec::new(),
+            entries: 0,
+        })
+    }
+
     /// Adds an entry; its number is how many were added before.
     pub fn add(&mut self, held: &Held) -> std::io::Result<()> {
         self.block.add(held);
@@ -51,7 +64,7 @@ impl BodiesWriter {
         }
         let first = self.entries;
         self.entries += block.entries();
-        let packed = zstd::bulk::compress(&block.finish(), LEVEL)?;
+        let packed = self.compressor.compress(&block.finish())?;
         self.packed.extend_from_slice(&packed);
         self.table.extend_from_slice(&(self.packed.len() as u64).to_le_bytes());
         self.table.extend_from_slice(&first.to_le_bytes());

@@ -11,7 +11,7 @@ use crate::engine::{Held, StoreError};
 use crate::entry::Entry;
 use crate::file;
 use crate::index::columns::{self, Columns};
-use crate::index::hash::{IdentityKey, knot_term};
+use crate::index::hash::IdentityKey;
 use crate::index::tokens::Tokens;
 
 /// How many entries of one trace stand in one bundle: what finding one of them costs, against how many terms repeat.
@@ -24,6 +24,8 @@ pub struct Kept {
     pub held: Held,
     /// What stands for its identity.
     pub key: IdentityKey,
+    /// Its knots, by [`knot_term`](crate::index::hash::knot_term).
+    pub knots: Box<[u32]>,
 }
 
 /// The names of a segment's files. The manifest is written last: without it the folder is no segment.
@@ -36,7 +38,7 @@ pub const BLOCKS: &str = "blocks";
 pub const BUNDLES: &str = "bundles";
 /// Each entry's short key, in 4 bytes, little endian.
 pub const IDENTITIES: &str = "identities";
-/// A table of [`super::pairs`], by [`knot_term`].
+/// A table of [`super::pairs`], by the knots of [`Kept`].
 pub const KNOTS: &str = "knots";
 /// See [`crate::index::columns`].
 pub const COLUMNS: &str = "columns";
@@ -63,8 +65,8 @@ pub fn build(
     let building = segments.join(format!("building-{:016}", manifest.number));
     file::remove_folder(&building)?;
     file::make_folder(&building)?;
-    let parts =
-        parts(entries, columns).map_err(|reason| StoreError::Internal(format!("a segment can't be built: {reason}")))?;
+    let parts = parts(entries, columns)
+        .map_err(|reason| StoreError::Internal(format!("a segment can't be built: {reason}")))?;
     describe(&mut manifest, entries);
     for (name, bytes) in &parts {
         file::write_synced(&building.join(name), bytes)?;
@@ -134,9 +136,10 @@ fn bundles(entries: &[Kept]) -> Vec<Vec<usize>> {
 type Parts = Vec<(&'static str, Vec<u8>)>;
 
 fn parts(entries: &[Kept], columns: Option<&Columns>) -> Result<Parts, Box<dyn std::error::Error>> {
-    let mut bodies = BodiesWriter::default();
+    let mut bodies = BodiesWriter::new()?;
     let mut order = Vec::with_capacity(entries.len());
     let mut terms = TermsWriter::new()?;
+    let mut tokens = Tokens::default();
     let mut knot_pairs = Vec::new();
     let mut id_pairs = Vec::new();
     let mut firsts = Vec::new();
@@ -145,23 +148,22 @@ fn parts(entries: &[Kept], columns: Option<&Columns>) -> Result<Parts, Box<dyn s
     for (bundle, places) in bundles(entries).into_iter().enumerate() {
         let bundle = u32::try_from(bundle)?;
         firsts.extend_from_slice(&n_entries.to_le_bytes());
-        let mut tokens = Tokens::default();
         let mut bundle_knots = Vec::new();
         for place in places {
-            let Kept { held, key } = &entries[place];
+            let Kept { held, key, knots } = &entries[place];
             bodies.add(held)?;
             order.push(place);
             tokens.add(&held.entry);
-            bundle_knots.extend(held.entry.knots().iter().map(|(tie, knot)| (knot_term(*tie, knot), bundle)));
+            bundle_knots.extend(knots.iter().map(|knot| (*knot, bundle)));
             identities.extend_from_slice(&key.short().to_le_bytes());
             n_entries += 1;
         }
         bundle_knots.sort_unstable();
         bundle_knots.dedup();
         knot_pairs.append(&mut bundle_knots);
-        let bundle_terms = tokens.finish();
-        terms.add(&bundle_terms.terms)?;
-        id_pairs.extend(bundle_terms.ids.into_iter().map(|id| (id, bundle)));
+        let (bundle_terms, ids) = tokens.finish_bundle();
+        terms.add(bundle_terms)?;
+        id_pairs.extend(ids.into_iter().map(|id| (id, bundle)));
     }
     let (packed, blocks) = bodies.finish()?;
     let columns = match columns {

@@ -8,7 +8,10 @@ use crate::codec::{decode_checkpoint, encode_checkpoint};
 use crate::frame;
 
 /// The format of segments that this program writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+
+/// The oldest format that this program reads: before it, ids were among the terms of `terms`.
+pub const FORMAT_OLDEST: u32 = 2;
 
 /// What a segment says of itself.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -88,6 +91,8 @@ struct StoredManifest {
 pub enum Unreadable {
     /// A newer version of this program wrote it, in this format.
     Newer(u32),
+    /// A version of this program from before the first release wrote it, in this format.
+    Older(u32),
     /// It is damaged, and how.
     Damaged(String),
 }
@@ -136,6 +141,9 @@ impl Manifest {
         let stored = decoded.map_err(|error| Unreadable::Damaged(error.to_string()))?;
         if stored.format > FORMAT {
             return Err(Unreadable::Newer(stored.format));
+        }
+        if stored.format < FORMAT_OLDEST {
+            return Err(Unreadable::Older(stored.format));
         }
         let damaged = |what: &str| Unreadable::Damaged(what.to_owned());
         let checkpoints: Result<_, _> = stored.checkpoints.iter().map(|bytes| decode_checkpoint(bytes)).collect();

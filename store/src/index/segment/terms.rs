@@ -61,7 +61,7 @@ impl TermsWriter {
     }
 
     /// Adds the next bundle's terms.
-    pub fn add(&mut self, terms: &[Vec<u8>]) -> tantivy::Result<()> {
+    pub fn add<'a>(&mut self, terms: impl Iterator<Item = &'a [u8]>) -> tantivy::Result<()> {
         let mut document = TantivyDocument::new();
         for term in terms {
             document.add_bytes(self.field, term);
@@ -246,7 +246,7 @@ mod tests {
         for number in 0..300_u32 {
             let terms =
                 vec![b"wall".to_vec(), format!("wword{}", number % 10).into_bytes(), vec![0, 255, number as u8]];
-            writer.add(&terms).unwrap();
+            writer.add(terms.iter().map(Vec::as_slice)).unwrap();
         }
         let terms = Terms::open(&OwnedBytes::new(writer.finish().unwrap())).unwrap();
         assert_eq!(terms.n_bundles(), 300);

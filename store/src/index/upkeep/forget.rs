@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::retention::discard;
 use super::write;
 use crate::engine::{Forgotten, StoreError};
-use crate::index::hash::IdentityKey;
+use crate::index::hash::{IdentityKey, knot_terms};
 use crate::index::segment::build::Kept;
 use crate::index::segment::manifest::Manifest;
 use crate::index::segment::{Damage, Segment};
@@ -43,7 +43,8 @@ pub fn read(shared: &Shared, segment: &Segment) -> Result<Vec<Kept>, Damage> {
     for number in 0..n_entries {
         let held = segment.get(&shared.caches, number)?;
         let key = IdentityKey::of(&held.entry.identity());
-        entries.push(Kept { held, key });
+        let knots = knot_terms(&held.entry);
+        entries.push(Kept { held, key, knots });
     }
     Ok(entries)
 }
