@@ -332,6 +332,9 @@ fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
             }
         }
     }
+    if let Err(error) = config.otlp.check() {
+        tell(&path(&["otlp", "forward"]), chain(&error), "");
+    }
     let mut people = BTreeMap::new();
     for (index, access) in config.access.iter().enumerate() {
         let steps = |key: &str| [Step::Key("access".to_owned()), Step::Index(index), Step::Key(key.to_owned())];
@@ -363,11 +366,17 @@ fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
     }
 }
 
-/// The key that a part's own message speaks of: the first word in backticks that is a key of the section.
+/// The key that a part's own message speaks of: the first word in backticks that is a key of the section, or of its `options`.
 fn key_in(says: &str, section: Option<&Node>) -> Vec<Step> {
-    let words = says.split('`').skip(1).step_by(2);
-    let mut keys = words.filter(|word| section.is_some_and(|section| section.member(word).is_some()));
-    keys.next().map(|key| Step::Key(key.to_owned())).into_iter().collect()
+    let Some(section) = section else { return Vec::new() };
+    let options = section.member("options").map(|options| &options.node);
+    let mut steps = says.split('`').skip(1).step_by(2).filter_map(|word| {
+        if section.member(word).is_some() {
+            return Some(path(&[word]));
+        }
+        options.and_then(|options| options.member(word)).map(|_| path(&["options", word]))
+    });
+    steps.next().unwrap_or_default()
 }
 
 /// An error with what caused it.

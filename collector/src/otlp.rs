@@ -40,7 +40,7 @@ use tracing::info;
 use self::admission::Admission;
 use self::answer::Wire;
 use self::endpoint::Endpoint;
-use self::forward::Target;
+use self::forward::{Target, address};
 use crate::error::CollectorError;
 
 /// The largest request that is taken, in bytes after decompression: what the specification recommends
@@ -73,6 +73,13 @@ impl Default for Config {
             allow_unauthenticated: false,
             forward: String::new(),
         }
+    }
+}
+
+impl Config {
+    /// Checks what can be checked before anything is listened on.
+    pub fn check(&self) -> Result<(), CollectorError> {
+        if self.forward.is_empty() { Ok(()) } else { address(&self.forward).map(drop) }
     }
 }
 

@@ -229,7 +229,7 @@ impl de::Error for Wrong {
 /// What serde calls a type, in words for people.
 fn plain(expected: &str) -> String {
     match expected {
-        "a string" => "a text in quotes".to_owned(),
+        "a string" | "path string" => "a text in quotes".to_owned(),
         "a boolean" => "true or false".to_owned(),
         "a sequence" => "a list, such as [\"a\", \"b\"],".to_owned(),
         "a map" => "a table, such as { a = \"b\" },".to_owned(),

@@ -295,6 +295,34 @@ error: `secret` of [[access]] `ops`: can't read the secret's file `/does/not/exi
 }
 
 #[test]
+fn what_a_part_refuses_is_shown_at_the_value_before_anything_starts() {
+    let refused = [
+        ("[otlp]\nforward = \"htp://x\"\n", "2:11", "must begin with http://"),
+        ("[otlp]\nforward = \"http://x:99999\"\n", "2:11", "65535"),
+        ("[[source]]\nname = \"k\"\ntype = \"kafka\"\nbrokers = [\"here\"]\n", "4:11", "localhost:9092"),
+        (
+            "[[source]]\nname = \"k\"\ntype = \"kafka\"\nbrokers = [\"a:1\"]\n[source.options]\n\"sasl.pasword\" = \"env:X\"\n",
+            "6:18",
+            "did you mean `sasl.password`?",
+        ),
+        (
+            "[[source]]\nname = \"k\"\ntype = \"kafka\"\nbrokers = [\"a:1\"]\noptions = { \"socket.timeout.ms\" = \"soon\" }\n",
+            "5:35",
+            "socket.timeout.ms",
+        ),
+        (
+            "[[source]]\nname = \"n\"\ntype = \"nats\"\nurl = \"nats://a:1\"\ntoken = \"file:/nowhere/at/all\"\n",
+            "5:9",
+            "/nowhere/at/all",
+        ),
+    ];
+    for (text, place, says) in refused {
+        let report = load_text(text, &Given::default()).expect_err(text);
+        assert!(report.contains(&format!("sillage.toml:{place}")) && report.contains(says), "{text}\n{report}");
+    }
+}
+
+#[test]
 fn equal_names_and_equal_ports_are_refused() {
     let twice = "[[source]]\nname = \"main\"\ntype = \"kafka\"\nbrokers = [\"a:9092\"]\n".repeat(2);
     let report = load_text(&twice, &Given::default()).expect_err("this must be refused");

@@ -18,7 +18,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{info, warn};
 
 use self::target::Failed;
-pub(super) use self::target::Target;
+pub(super) use self::target::{Target, address};
 use super::Signal;
 
 /// How much may wait to be sent on, in bytes: some seconds at usual rates, and a fraction of the default memory limit.

@@ -65,7 +65,7 @@ impl Config {
         }
     }
 
-    /// Checks every key as far as that goes without asking the broker, and without reading secrets.
+    /// Checks every key as far as that goes without asking the broker: that its secrets can be read, too.
     pub fn check(&self) -> Result<(), CollectorError> {
         let name = self.name();
         if name.as_str().is_empty() || name.as_str().contains('/') {

@@ -106,7 +106,7 @@ impl Config {
         }
     }
 
-    /// Checks all keys, without asking the broker and without reading secrets.
+    /// Checks all keys without asking the broker, librdkafka's own and the secrets included.
     pub fn check(&self) -> Result<(), CollectorError> {
         if self.brokers.is_empty() {
             return Err(CollectorError::Config(format!(
@@ -117,12 +117,12 @@ impl Config {
         for broker in &self.brokers {
             if broker.contains(',') || broker.contains("://") || !broker.contains(':') {
                 return Err(CollectorError::Config(format!(
-                    "source `{}`: `{broker}` is no broker: write `host:port`, such as `localhost:9092`",
+                    "source `{}`: `{broker}` in `brokers` is no broker: write `host:port`, such as `localhost:9092`",
                     self.name
                 )));
             }
         }
-        options::check(&self.name, &self.options)
+        client::settings(self).map(drop)
     }
 }
 

@@ -68,11 +68,13 @@ impl Config {
             return wrong("`url` holds a secret: write it as `user` and `password`, or as `token`".to_owned());
         }
         for (key, value) in [("password", &self.password), ("token", &self.token)] {
-            if value.as_deref().is_some_and(|value| !secret::is_elsewhere(value)) {
+            let Some(value) = value.as_deref() else { continue };
+            if !secret::is_elsewhere(value) {
                 return wrong(format!(
                     "`{key}` is a secret: write \"file:/path/to/it\" or \"env:NAME\", not the secret itself"
                 ));
             }
+            secret::read(&self.name, key, value)?;
         }
         if self.user.is_some() != self.password.is_some() {
             return wrong("`user` and `password` go together".to_owned());

@@ -47,24 +47,43 @@ pub(super) enum Failed {
     ForGood(String),
 }
 
+/// The address that `[otlp] forward` names: `http://host:4317` is gRPC, `http://host:4318` (or with a path) is HTTP,
+/// `https://host:4317` is gRPC over TLS.
+pub(in crate::otlp) fn address(text: &str) -> Result<Uri, CollectorError> {
+    let wrong = |why: &str| Err(CollectorError::Forward(format!("`{text}` {why}")));
+    let Ok(uri) = text.trim().parse::<Uri>() else {
+        return wrong("is no URL; use one such as http://collector:4317");
+    };
+    if uri.scheme().is_none_or(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+        return wrong("must begin with http:// or https://");
+    }
+    let host_and_port = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    if host_and_port.is_empty() || host_and_port.contains('@') {
+        return wrong("must name a host, and no user");
+    }
+    let port = host_and_port.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return wrong("names a port that there isn't: ports go to 65535");
+    }
+    if is_http(&uri) && uri.scheme() == Some(&Scheme::HTTPS) {
+        return wrong("asks for OTLP over HTTPS, which is not supported; use the gRPC port, usually 4317");
+    }
+    Ok(uri)
+}
+
+/// Whether copies go there over HTTP, not gRPC.
+fn is_http(uri: &Uri) -> bool {
+    uri.port_u16() == Some(4318) || !uri.path().trim_end_matches('/').is_empty()
+}
+
 impl Target {
-    /// Reads `[otlp] forward`: `http://host:4317` is gRPC, `http://host:4318` (or with a path) is HTTP, `https://host:4317` is gRPC over TLS.
+    /// Reads `[otlp] forward`, and gets ready to send; nothing is connected before the first copy. Needs a runtime.
     pub(in crate::otlp) fn read(text: &str) -> Result<Target, CollectorError> {
         let wrong = |why: &str| CollectorError::Forward(format!("`{text}` {why}"));
-        let uri: Uri = text.trim().parse().map_err(|_| wrong("is no URL; use one such as http://collector:4317"))?;
-        let tls = match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => false,
-            Some(scheme) if *scheme == Scheme::HTTPS => true,
-            _ => return Err(wrong("must begin with http:// or https://")),
-        };
-        if uri.authority().is_none_or(|authority| authority.as_str().contains('@')) {
-            return Err(wrong("must name a host, and no user"));
-        }
-        let path = uri.path().trim_end_matches('/');
-        if uri.port_u16() == Some(4318) || !path.is_empty() {
-            if tls {
-                return Err(wrong("asks for OTLP over HTTPS, which is not supported; use the gRPC port, usually 4317"));
-            }
+        let uri = address(text)?;
+        let tls = uri.scheme() == Some(&Scheme::HTTPS);
+        if is_http(&uri) {
+            let path = uri.path().trim_end_matches('/');
             let prefix = path.strip_suffix("/v1/traces").or_else(|| path.strip_suffix("/v1/logs")).unwrap_or(path);
             let way = Way::Http(Box::new(Client::builder(TokioExecutor::new()).build_http()), prefix.to_owned());
             return Ok(Target { uri, way });
