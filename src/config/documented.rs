@@ -75,7 +75,11 @@ fn the_example_file_is_right_and_names_every_setting() {
     assert!(example.lines().all(|line| line.is_empty() || line.starts_with('#')), "as it is, it sets nothing");
     let settings: Vec<&str> =
         example.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')).collect();
+    // Secrets that every machine has, in place of those that the example speaks of.
     let all = settings.join("\n").replace("env:KAFKA_PASSWORD", "env:PATH");
+    let all = ["nats-password", "nats-token"]
+        .iter()
+        .fold(all, |all, name| all.replace(&format!("file:/run/secrets/{name}"), "env:PATH"));
     parsed(&all, &[]).unwrap_or_else(|report| panic!("{report}"));
     for setting in known() {
         let (_, key) = setting.split_once('.').unwrap();
