@@ -146,6 +146,8 @@ mod tests {
     use super::*;
     use crate::fixture;
 
+    type Change = Box<dyn FnOnce(&mut Span)>;
+
     fn changed(change: impl FnOnce(&mut Span)) -> u64 {
         let mut span = fixture::span("shop", "charge").span();
         change(&mut span);
@@ -157,7 +159,7 @@ mod tests {
         let text = |text: &str| Value::Text(text.to_owned());
         let plain = changed(|_| {});
         assert_eq!(plain, changed(|span| span.received_at = Timestamp::from_nanos(1)), "not what we add");
-        let changes: Vec<Box<dyn FnOnce(&mut Span)>> = vec![
+        let changes: Vec<Change> = vec![
             Box::new(|span| span.name.push('x')),
             Box::new(|span| span.flags += 1),
             Box::new(|span| span.status = SpanStatus::Ok),

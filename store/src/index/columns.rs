@@ -3,6 +3,7 @@
 //! Useful for counting, for sorting by time, and for telling without decoding that an entry can't match.
 //! Not useful for finding entries by rare values: that is the index's work.
 
+mod minutes; // how many entries alike there were in each minute
 mod predicate; // a query, as far as columns can answer it
 mod stored; // columns as bytes
 
@@ -14,6 +15,7 @@ use crate::entry::Entry;
 use crate::query::Field;
 use crate::time::Timestamp;
 
+pub use minutes::Minutes;
 pub use predicate::{Predicate, Verdict};
 pub use stored::{read, write};
 

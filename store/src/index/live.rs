@@ -2,6 +2,8 @@
 //!
 //! Its log files hold the same entries durably. When it is full it is frozen, becomes a segment, and goes.
 
+mod ids; // keys, event ids, values of attributes
+
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
@@ -12,6 +14,7 @@ use super::weight::weight;
 use crate::engine::Held;
 use crate::entry::{Entry, Identity};
 use crate::knot::{Knot, Tie};
+use crate::query::Query;
 
 /// Entries in memory, in the order in which they were kept.
 #[derive(Debug, Default)]
@@ -22,6 +25,8 @@ pub struct Live {
     numbers: HashMap<IdentityKey, u32, RandomState>,
     /// Which entries have a knot, by [`knot_term`].
     knots: Chains,
+    /// Which entries have an id, by [`ids::of`].
+    ids: Chains,
     /// What is asked for most.
     pub columns: Columns,
     /// About how much memory all of it takes.
@@ -81,6 +86,7 @@ impl Live {
         self.bytes += weight(&held.entry);
         let knots = knot_terms(&held.entry);
         knots.iter().for_each(|knot| self.knots.add(*knot, number));
+        ids::of(&held.entry).into_iter().for_each(|id| self.ids.add(id, number));
         self.columns.add(&held);
         self.numbers.insert(key, number);
         self.entries.push(LiveEntry { held, identity, knots });
@@ -113,6 +119,15 @@ impl Live {
         numbers.sort_unstable();
         numbers.dedup();
         numbers.into_iter().map(|number| &self.entries[number as usize])
+    }
+
+    /// The numbers of the entries that a query may hold for, as far as ids narrow it; each once.
+    pub fn candidates(&self, query: &Query) -> Vec<u32> {
+        let Some(asked) = ids::asked(query) else { return (0..self.entries.len() as u32).collect() };
+        let mut numbers: Vec<u32> = asked.into_iter().flat_map(|id| self.ids.entries(id)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
     }
 
     /// About how much memory it takes.

@@ -2,12 +2,13 @@
 //!
 //! | File | here is … | … give me |
 //! |---|---|---|
-//! | `bodies`, `blocks` | an entry's number | the entry |
+//! | `bodies`, `blocks`, `dictionary` | an entry's number | the entry |
 //! | `bundles` | a bundle (the entries of one trace) | its entries' numbers |
 //! | `knots` | a knot | the bundles that have it |
 //! | `terms` | a word or a value of a field with few | the bundles that have it |
 //! | `ids` | an id or a value of a field with many | the bundles that have it |
 //! | `columns` | an entry's number | its time, status, topic, ... |
+//! | `minutes` | a minute | how many entries of each topic, service, status, ... |
 //! | `identities` | an identity | the entry that may be it |
 //! | `manifest` | the segment | what is in it, and its files' checksums |
 //!
@@ -29,12 +30,12 @@ use tantivy::Directory;
 use tantivy::directory::{MmapDirectory, OwnedBytes};
 
 use self::bodies::BlockTable;
-use self::build::{BLOCKS, BODIES, BUNDLES, COLUMNS, IDENTITIES, IDS, KNOTS, TERMS};
+use self::build::{BLOCKS, BODIES, BUNDLES, COLUMNS, DICTIONARY, IDENTITIES, IDS, KNOTS, MINUTES, TERMS};
 use self::filter::Filter;
 use self::manifest::Manifest;
 use self::terms::Terms;
 use super::cache::Cache;
-use super::columns::{self, Columns};
+use super::columns::{self, Columns, Minutes};
 use super::hash::{IdentityKey, knot_term};
 use super::tokens::Token;
 use crate::codec::BlockReader;
@@ -50,6 +51,8 @@ pub struct Segment {
     directory: MmapDirectory,
     files: HashMap<&'static str, OnceLock<OwnedBytes>>,
     terms: OnceLock<Terms>,
+    dictionary: OnceLock<Vec<u8>>,
+    minutes: OnceLock<Option<Minutes>>,
     filter: Filter,
 }
 
@@ -85,12 +88,14 @@ impl Segment {
     pub fn open(path: &Path, manifest: Manifest) -> Result<Segment, Damage> {
         let damage = |reason: String| Damage { segment: manifest.number, reason };
         let directory = MmapDirectory::open(path).map_err(|error| damage(error.to_string()))?;
-        let names = [BODIES, BLOCKS, BUNDLES, IDENTITIES, KNOTS, COLUMNS, TERMS, IDS];
+        let names = [MINUTES, BODIES, BLOCKS, DICTIONARY, BUNDLES, IDENTITIES, KNOTS, COLUMNS, TERMS, IDS];
         let mut segment = Segment {
             path: path.to_owned(),
             directory,
             files: names.into_iter().map(|name| (name, OnceLock::new())).collect(),
             terms: OnceLock::new(),
+            dictionary: OnceLock::new(),
+            minutes: OnceLock::new(),
             filter: Filter::new(std::iter::empty()),
             manifest,
         };
@@ -133,6 +138,17 @@ impl Segment {
         })
     }
 
+    /// How many entries alike it has in each minute; `None` where they are too different.
+    pub fn minutes(&self) -> Result<Option<&Minutes>, Damage> {
+        if let Some(minutes) = self.minutes.get() {
+            return Ok(minutes.as_ref());
+        }
+        let bytes = self.file(MINUTES)?;
+        let minutes = if bytes.is_empty() { None } else { Some(Minutes::read(&bytes)) };
+        let minutes = minutes.transpose().map_err(|reason| self.damage(format!("`{MINUTES}`: {reason}")))?;
+        Ok(self.minutes.get_or_init(|| minutes).as_ref())
+    }
+
     /// Its inverted index.
     pub fn terms(&self) -> Result<&Terms, Damage> {
         if let Some(terms) = self.terms.get() {
@@ -154,8 +170,9 @@ impl Segment {
         let key = (self.number(), block);
         let reader = caches.blocks.get(&key, || {
             // The file as a whole was measured when it was opened; each block has its own checksum.
-            let reader =
-                table.read(&self.map(BODIES)?, block).map_err(|reason| self.damage(format!("`{BODIES}`: {reason}")))?;
+            let reader = table
+                .read(&self.map(BODIES)?, self.dictionary()?, block)
+                .map_err(|reason| self.damage(format!("`{BODIES}`: {reason}")))?;
             Ok((reader, BLOCK_BYTES_ABOUT))
         })?;
         reader.get(place).map_err(|error| self.damage(format!("`{BODIES}`: entry {number}: {error}")))
@@ -246,6 +263,7 @@ impl Segment {
             }
         }
         self.terms()?;
+        self.minutes()?;
         let columns = self.columns(&caches)?;
         for number in 0..columns.len() {
             let held = self.get(&caches, number as u32)?;
@@ -259,6 +277,15 @@ impl Segment {
     /// That something is wrong with it.
     pub fn damage(&self, reason: String) -> Damage {
         Damage { segment: self.number(), reason }
+    }
+
+    fn dictionary(&self) -> Result<&[u8], Damage> {
+        if let Some(dictionary) = self.dictionary.get() {
+            return Ok(dictionary);
+        }
+        let unpacked = bodies::unpack_dictionary(&self.file(DICTIONARY)?);
+        let dictionary = unpacked.map_err(|reason| self.damage(format!("`{DICTIONARY}`: {reason}")))?;
+        Ok(self.dictionary.get_or_init(|| dictionary))
     }
 
     /// A file, checked when it is first used.

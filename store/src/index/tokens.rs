@@ -6,6 +6,7 @@
 mod bundle; // the terms of entries that stand together
 
 use super::hash::hash;
+use crate::entry::Entry;
 use crate::query::Field;
 
 pub use bundle::Tokens;
@@ -57,6 +58,13 @@ pub enum Token {
     Term(Vec<u8>),
     /// A hash.
     Id(u32),
+}
+
+/// The ids among an entry's fields: those of [`FIELDS`] with many values.
+pub fn ids_of_fields(entry: &Entry, ids: &mut Vec<u32>) {
+    for (number, field, _) in FIELDS.iter().filter(|(_, _, has_few_values)| !has_few_values) {
+        ids.extend(field.values(entry).iter().map(|value| field_id(*number, value)));
+    }
 }
 
 /// What every bundle has that must be looked at whatever is asked.

@@ -22,6 +22,9 @@ fn reached(next: i64) -> Checkpoint {
     checkpoint
 }
 
+/// How many files a segment has, its manifest among them.
+const SEGMENT_FILES: usize = 11;
+
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     // A folder or file that is removed meanwhile is as good as one that was removed before.
@@ -101,7 +104,7 @@ async fn a_copy_of_the_folder_at_any_moment_opens_with_all_that_was_acknowledged
         }
         // A folder copied while it is renamed may be half of one; a crash never leaves that.
         let halves = fs::read_dir(frozen.join("segments")).unwrap().map(|entry| entry.unwrap().path());
-        let halves: Vec<_> = halves.filter(|path| fs::read_dir(path).unwrap().count() < 8).collect();
+        let halves: Vec<_> = halves.filter(|path| fs::read_dir(path).unwrap().count() < SEGMENT_FILES).collect();
         if halves.is_empty() {
             let opened = Index::open(small(&frozen)).unwrap();
             let found = offsets(&opened).await;

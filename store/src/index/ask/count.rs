@@ -1,4 +1,5 @@
-//! How many entries a query holds for, by a facet: from the columns where they can tell, else by looking at entries within a budget.
+//! How many entries a query holds for, by a facet: from the counts of minutes where they can tell, else from the columns, else by looking
+//! at entries within a budget.
 
 use std::collections::HashSet;
 
@@ -8,6 +9,7 @@ use crate::engine::{Counts, Facet, Held};
 use crate::entry::Entry;
 use crate::index::columns::{Columns, FIELDS, Predicate, Verdict};
 use crate::index::plan::Plan;
+use crate::index::segment::{Damage, Segment};
 use crate::index::view::Shared;
 use crate::query::{Field, Query};
 use crate::tally::Tally;
@@ -33,7 +35,7 @@ pub fn count(shared: &Shared, query: &Query, by: &Facet) -> Counts {
                 }
                 match predicate.of(&live.columns, number) {
                     Verdict::No => {}
-                    Verdict::Yes if facet.is_in_columns() => facet.add_columns(&mut tally, &live.columns, number),
+                    Verdict::Yes if facet.is_in_columns() => facet.add_columns(&mut tally, &live.columns, number, 1),
                     verdict => asked.push((live.entries()[number].held.clone(), verdict)),
                 }
             }
@@ -56,12 +58,16 @@ pub fn count(shared: &Shared, query: &Query, by: &Facet) -> Counts {
             continue;
         }
         let look = || {
+            if facet.is_in_columns() && is_of_minutes(query) && by_minutes(segment, &question, by, &facet, &mut tally)?
+            {
+                return Ok(());
+            }
             let columns = segment.columns(&shared.caches)?;
             let within = |number: usize| (first..=last).contains(&columns.time(number).as_nanos());
             let mut asked: Vec<(u32, Verdict)> = Vec::new();
             question.candidates(segment, &columns, within, |number, verdict| {
                 if verdict == Verdict::Yes && facet.is_in_columns() {
-                    facet.add_columns(&mut tally, &columns, number as usize);
+                    facet.add_columns(&mut tally, &columns, number as usize, 1);
                 } else {
                     asked.push((number, verdict));
                 }
@@ -87,6 +93,45 @@ pub fn count(shared: &Shared, query: &Query, by: &Facet) -> Counts {
     tally.finish()
 }
 
+/// Whether rows of minutes can tell: all that is asked for are fields that they have, and one period.
+fn is_of_minutes(query: &Query) -> bool {
+    fn is_of_fields(query: &Query) -> bool {
+        match query {
+            Query::All | Query::Kind(_) => true,
+            Query::And(all) | Query::Or(all) => all.iter().all(is_of_fields),
+            Query::Not(query) => is_of_fields(query),
+            Query::Term { field, .. } => FIELDS.contains(field),
+            Query::Time { .. } | Query::Text { .. } | Query::Flow(_) => false,
+        }
+    }
+    match query {
+        Query::Time { .. } => true,
+        Query::And(all) => all.iter().all(|query| matches!(query, Query::Time { .. }) || is_of_fields(query)),
+        query => is_of_fields(query),
+    }
+}
+
+/// Counts a segment by its minutes; `false`, and nothing counted, where a bound or a step cuts through one.
+fn by_minutes(
+    segment: &Segment,
+    question: &Question<'_>,
+    by: &Facet,
+    facet: &Grouping<'_>,
+    tally: &mut Tally,
+) -> Result<bool, Damage> {
+    let Some(minutes) = segment.minutes()? else { return Ok(false) };
+    let (first, last) = bounds(question.query);
+    let step_nanos = by.step.and_then(|step| i64::try_from(step.as_nanos()).ok()).filter(|step| *step > 0);
+    let Some(rows) = minutes.between(first, last, step_nanos) else { return Ok(false) };
+    let predicate = Predicate::new(question.query, &minutes.rows, question.now);
+    for (row, many) in rows {
+        if predicate.of(&minutes.rows, row) == Verdict::Yes {
+            facet.add_columns(tally, &minutes.rows, row, many);
+        }
+    }
+    Ok(true)
+}
+
 /// What is counted by.
 enum Grouping<'a> {
     /// One row of all.
@@ -110,13 +155,13 @@ impl<'a> Grouping<'a> {
         !matches!(self, Grouping::Asked(_))
     }
 
-    fn add_columns(&self, tally: &mut Tally, columns: &Columns, number: usize) {
+    fn add_columns(&self, tally: &mut Tally, columns: &Columns, number: usize, many: u64) {
         let time = columns.time(number);
         match self {
             Grouping::Column(column, _) => {
-                columns.values(*column, number).iter().for_each(|value| tally.add(value, time));
+                columns.values(*column, number).iter().for_each(|value| tally.add_many(value, time, many));
             }
-            Grouping::Nothing | Grouping::Asked(_) => tally.add("", time),
+            Grouping::Nothing | Grouping::Asked(_) => tally.add_many("", time, many),
         }
     }
 

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BinaryHeap};
 use super::{Budget, bounds};
 use crate::engine::{Cursor, Found, Held, PAGE_MAX, PageRequest, Sequence};
 use crate::index::columns::{Columns, Predicate, Verdict};
-use crate::index::live::LiveEntry;
 use crate::index::plan::Plan;
 use crate::index::segment::{Damage, Segment};
 use crate::index::view::Shared;
@@ -29,11 +28,12 @@ pub fn search(shared: &Shared, query: &Query, page: &PageRequest) -> Found {
     let view = shared.look();
     for live in [&view.active].into_iter().chain(view.frozen.iter().rev().map(|frozen| &frozen.live)) {
         let mut candidates: BinaryHeap<(i64, usize, Verdict)> = BinaryHeap::new();
-        let mut entries: Vec<Option<LiveEntry>> = Vec::new();
+        let mut entries: Vec<Option<Held>> = Vec::new();
         {
             let live = live.read();
             let predicate = Predicate::new(query, &live.columns, question.now);
-            for number in 0..live.columns.len() {
+            for number in live.candidates(query) {
+                let number = number as usize;
                 let time = live.columns.time(number).as_nanos();
                 if time < first || time > last {
                     continue;
@@ -41,7 +41,7 @@ pub fn search(shared: &Shared, query: &Query, page: &PageRequest) -> Found {
                 let verdict = predicate.of(&live.columns, number);
                 if verdict != Verdict::No {
                     candidates.push((time, entries.len(), verdict));
-                    entries.push(Some(live.entries()[number].clone()));
+                    entries.push(Some(live.entries()[number].held.clone()));
                 }
             }
         }
@@ -49,9 +49,9 @@ pub fn search(shared: &Shared, query: &Query, page: &PageRequest) -> Found {
             if page_of.is_full_before(time) || !budget.allows() {
                 break;
             }
-            let Some(entry) = entries[place].take() else { continue };
-            if verdict == Verdict::Yes || query.matches(&entry.held.entry, question.now) {
-                page_of.add(shared, entry.held);
+            let Some(held) = entries[place].take() else { continue };
+            if verdict == Verdict::Yes || query.matches(&held.entry, question.now) {
+                page_of.add(shared, held);
             }
         }
     }

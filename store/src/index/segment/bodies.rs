@@ -1,9 +1,11 @@
 //! A segment's bodies: whole entries in compressed blocks. Here is an entry's number, give me the entry.
 //!
 //! Blocks stand one after the other in the file; a table says where each begins, which entry is its first, and its checksum.
+//! They are packed with a dictionary: some of the segment's own entries, so that a block of a few dozen packs nearly as well as one of
+//! thousands. It belongs to the segment alone: what is forgotten goes from it when the segment is made anew.
 
 use bytes::Bytes;
-use zstd::bulk::Compressor;
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::codec::{BlockReader, BlockWriter};
 use crate::engine::Held;
@@ -13,6 +15,15 @@ const BLOCK_BYTES: usize = 64 * 1024;
 
 /// zstd's level: 1, as for the log; higher ones pack little better here and cost more than all the rest of a seal.
 const LEVEL: i32 = 1;
+
+/// The dictionary is made of so many runs of entries, spread over the segment ...
+const DICTIONARY_RUNS: usize = 4;
+
+/// ... of so many entries each: neighbours are of one trace, and the kinds of entries in it differ.
+const DICTIONARY_RUN_ENTRIES: usize = 16;
+
+/// How many bytes a dictionary has at the most: what each read of a block must load besides it.
+const DICTIONARY_BYTES_MAX: usize = BLOCK_BYTES;
 
 /// The most bytes that a block may unpack to: one entry of the largest admitted request, and a bound on what damaged bytes can ask for.
 const UNPACKED_BYTES_MAX: u64 = 1 << 30;
@@ -30,9 +41,9 @@ pub struct BodiesWriter {
 }
 
 impl BodiesWriter {
-    /// Without any entry yet.
-    pub fn new() -> std::io::Result<BodiesWriter> {
-        let compressor = Compressor::new(LEVEL)?;
+    /// Without any entry yet; packs with this dictionary.
+    pub fn new(dictionary: &[u8]) -> std::io::Result<BodiesWriter> {
+        let compressor = Compressor::with_dictionary(LEVEL, dictionary)?;
         Ok(BodiesWriter {
             block: BlockWriter::default(),
             compressor,
@@ -73,6 +84,28 @@ impl BodiesWriter {
     }
 }
 
+/// A dictionary of some of a segment's entries, which are so many and given by their number.
+pub fn dictionary<'a>(n_entries: usize, entry: impl Fn(usize) -> &'a Held) -> Vec<u8> {
+    let mut sample = BlockWriter::default();
+    for run in 0..DICTIONARY_RUNS {
+        let first = n_entries / DICTIONARY_RUNS * run;
+        (first..n_entries.min(first + DICTIONARY_RUN_ENTRIES)).for_each(|number| sample.add(entry(number)));
+    }
+    let mut dictionary = sample.finish();
+    dictionary.truncate(DICTIONARY_BYTES_MAX);
+    dictionary
+}
+
+/// A dictionary as its file holds it.
+pub fn pack_dictionary(dictionary: &[u8]) -> std::io::Result<Vec<u8>> {
+    zstd::bulk::compress(dictionary, LEVEL)
+}
+
+/// A dictionary from its file, or what is wrong with that.
+pub fn unpack_dictionary(packed: &[u8]) -> Result<Vec<u8>, String> {
+    zstd::bulk::decompress(packed, DICTIONARY_BYTES_MAX).map_err(|error| error.to_string())
+}
+
 /// The table of blocks, as a slice of its file.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockTable<'a>(pub &'a [u8]);
@@ -100,7 +133,7 @@ impl BlockTable<'_> {
     }
 
     /// Unpacks a block of the file, or says what is wrong with it.
-    pub fn read(self, bodies: &[u8], block: usize) -> Result<BlockReader, String> {
+    pub fn read(self, bodies: &[u8], dictionary: &[u8], block: usize) -> Result<BlockReader, String> {
         let begin = if block == 0 { 0 } else { self.end(block - 1) };
         let packed = bodies.get(begin..self.end(block)).ok_or("a block lies outside the file")?;
         let expected = self.row(block)[12..].try_into().map(u32::from_le_bytes).expect("a row ends with 4 bytes");
@@ -111,7 +144,9 @@ impl BlockTable<'_> {
             Ok(Some(size)) if size <= UNPACKED_BYTES_MAX => size as usize,
             _ => return Err(format!("block {block} is not compressed")),
         };
-        let unpacked = zstd::bulk::decompress(packed, size).map_err(|error| error.to_string())?;
+        let unpacked =
+            Decompressor::with_dictionary(dictionary).and_then(|mut unpacker| unpacker.decompress(packed, size));
+        let unpacked = unpacked.map_err(|error| error.to_string())?;
         BlockReader::new(Bytes::from(unpacked)).map_err(|error| error.to_string())
     }
 

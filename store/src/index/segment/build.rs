@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::bodies::BodiesWriter;
+use super::bodies::{self, BodiesWriter};
 use super::manifest::{FileSum, Manifest, hour};
 use super::pairs;
 use super::terms::TermsWriter;
 use crate::engine::{Held, StoreError};
 use crate::entry::Entry;
 use crate::file;
-use crate::index::columns::{self, Columns};
+use crate::index::columns::{self, Columns, Minutes};
 use crate::index::hash::IdentityKey;
 use crate::index::tokens::Tokens;
 
@@ -32,6 +32,8 @@ pub struct Kept {
 pub const MANIFEST: &str = "manifest";
 /// See [`super::bodies`].
 pub const BODIES: &str = "bodies";
+/// What the blocks of [`BODIES`] are packed with.
+pub const DICTIONARY: &str = "dictionary";
 /// See [`super::bodies::BlockTable`].
 pub const BLOCKS: &str = "blocks";
 /// Each bundle's first entry, in 4 bytes, little endian.
@@ -42,6 +44,8 @@ pub const IDENTITIES: &str = "identities";
 pub const KNOTS: &str = "knots";
 /// See [`crate::index::columns`].
 pub const COLUMNS: &str = "columns";
+/// See [`Minutes`]; empty where the entries are too different for them.
+pub const MINUTES: &str = "minutes";
 /// See [`super::terms`].
 pub const TERMS: &str = "terms";
 /// A table of [`super::pairs`], by the ids of [`Tokens`].
@@ -136,8 +140,10 @@ fn bundles(entries: &[Kept]) -> Vec<Vec<usize>> {
 type Parts = Vec<(&'static str, Vec<u8>)>;
 
 fn parts(entries: &[Kept], columns: Option<&Columns>) -> Result<Parts, Box<dyn std::error::Error>> {
-    let mut bodies = BodiesWriter::new()?;
-    let mut order = Vec::with_capacity(entries.len());
+    let bundles = bundles(entries);
+    let ordered: Vec<usize> = bundles.iter().flatten().copied().collect();
+    let dictionary = bodies::dictionary(ordered.len(), |number| &entries[ordered[number]].held);
+    let mut bodies = BodiesWriter::new(&dictionary)?;
     let mut terms = TermsWriter::new()?;
     let mut tokens = Tokens::default();
     let mut knot_pairs = Vec::new();
@@ -145,14 +151,13 @@ fn parts(entries: &[Kept], columns: Option<&Columns>) -> Result<Parts, Box<dyn s
     let mut firsts = Vec::new();
     let mut identities = Vec::with_capacity(entries.len() * 4);
     let mut n_entries = 0_u32;
-    for (bundle, places) in bundles(entries).into_iter().enumerate() {
+    for (bundle, places) in bundles.into_iter().enumerate() {
         let bundle = u32::try_from(bundle)?;
         firsts.extend_from_slice(&n_entries.to_le_bytes());
         let mut bundle_knots = Vec::new();
         for place in places {
             let Kept { held, key, knots } = &entries[place];
             bodies.add(held)?;
-            order.push(place);
             tokens.add(&held.entry);
             bundle_knots.extend(knots.iter().map(|knot| (*knot, bundle)));
             identities.extend_from_slice(&key.short().to_le_bytes());
@@ -167,20 +172,22 @@ fn parts(entries: &[Kept], columns: Option<&Columns>) -> Result<Parts, Box<dyn s
     }
     let (packed, blocks) = bodies.finish()?;
     let columns = match columns {
-        Some(columns) => columns.in_order(&order),
+        Some(columns) => columns.in_order(&ordered),
         None => {
             let mut columns = Columns::default();
-            order.iter().for_each(|place| columns.add(&entries[*place].held));
+            ordered.iter().for_each(|place| columns.add(&entries[*place].held));
             columns
         }
     };
     Ok(vec![
         (BODIES, packed),
         (BLOCKS, blocks),
+        (DICTIONARY, bodies::pack_dictionary(&dictionary)?),
         (BUNDLES, firsts),
         (IDENTITIES, identities),
         (KNOTS, pairs::write(knot_pairs)),
         (COLUMNS, columns::write(&columns)?),
+        (MINUTES, Minutes::of(&columns).map_or(Ok(Vec::new()), |minutes| minutes.write())?),
         (TERMS, terms.finish()?),
         (IDS, pairs::write(id_pairs)),
     ])

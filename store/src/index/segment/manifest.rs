@@ -8,10 +8,10 @@ use crate::codec::{decode_checkpoint, encode_checkpoint};
 use crate::frame;
 
 /// The format of segments that this program writes, and the newest that it reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 4;
 
-/// The oldest format that this program reads: before it, ids were among the terms of `terms`.
-pub const FORMAT_OLDEST: u32 = 2;
+/// The oldest format that this program reads: before it, there were no counts by the minute.
+pub const FORMAT_OLDEST: u32 = 4;
 
 /// What a segment says of itself.
 #[derive(Clone, PartialEq, Debug, Default)]

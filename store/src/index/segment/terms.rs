@@ -244,8 +244,7 @@ mod tests {
     fn terms_are_found_by_whole_and_by_beginning() {
         let mut writer = TermsWriter::new().unwrap();
         for number in 0..300_u32 {
-            let terms =
-                vec![b"wall".to_vec(), format!("wword{}", number % 10).into_bytes(), vec![0, 255, number as u8]];
+            let terms = [b"wall".to_vec(), format!("wword{}", number % 10).into_bytes(), vec![0, 255, number as u8]];
             writer.add(terms.iter().map(Vec::as_slice)).unwrap();
         }
         let terms = Terms::open(&OwnedBytes::new(writer.finish().unwrap())).unwrap();
