@@ -3,6 +3,7 @@
 //! The parts own their settings (`web::Config`, `collector::otlp::Config`, ...); this composes them, checks what concerns several of them,
 //! and tells every mistake at once, with its place. Bad configuration stops before any port opens.
 
+mod deserialize; // the tree as serde reads it
 mod environment; // variables and flags, laid over the file
 mod file; // TOML to the tree
 mod mistake; // what is wrong, and how it is shown
