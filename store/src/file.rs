@@ -2,6 +2,9 @@
 //!
 //! All file access of the store goes through here, so that a test can stand in for the disk.
 
+#[cfg(any(test, feature = "fixture"))]
+pub mod fault; // disks that misbehave, for tests
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +22,8 @@ pub fn make_folder(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(path).map_err(failed("can't make the folder", path))?;
+    let made = before(Operation::Create, path).and_then(|()| fs::create_dir_all(path));
+    made.map_err(failed("can't make the folder", path))?;
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
         _ => Ok(()),
@@ -29,14 +33,37 @@ pub fn make_folder(path: &Path) -> Result<(), StoreError> {
 /// Makes durable which files are in a folder: without it, a new name can be lost in a power cut although its content was synced.
 pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
     let folder = File::open(path).map_err(failed("can't open the folder", path))?;
-    folder.sync_all().map_err(failed("can't sync the folder", path))
+    sync(&folder, path).map_err(failed("can't sync the folder", path))
 }
 
 /// Writes a new file and makes its content durable, but not its name.
 pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut file = File::create(path).map_err(failed("can't create", path))?;
-    file.write_all(bytes).map_err(failed("can't write", path))?;
-    file.sync_all().map_err(failed("can't sync", path))
+    let mut file = create(path)?;
+    append(&mut file, path, bytes).map_err(failed("can't write", path))?;
+    sync(&file, path).map_err(failed("can't sync", path))
+}
+
+/// Makes a new file, or empties the one that was there.
+pub fn create(path: &Path) -> Result<File, StoreError> {
+    before(Operation::Create, path).and_then(|()| File::create(path)).map_err(failed("can't create", path))
+}
+
+/// Writes to the end of what was written.
+pub fn append(file: &mut File, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    before(Operation::Write, path)?;
+    file.write_all(bytes)
+}
+
+/// Makes a file durable, with its length and times.
+pub fn sync(file: &File, path: &Path) -> io::Result<()> {
+    before(Operation::Sync, path)?;
+    file.sync_all()
+}
+
+/// Makes a file's content durable, which costs less than [`sync`].
+pub fn sync_content(file: &File, path: &Path) -> io::Result<()> {
+    before(Operation::Sync, path)?;
+    file.sync_data()
 }
 
 /// Puts a whole file in place of the one that was there: after a crash there is the old one or the new one, never half of one.
@@ -48,7 +75,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 /// Renames a file or folder, and makes that durable.
 pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    fs::rename(from, to).map_err(failed("can't rename", from))?;
+    before(Operation::Rename, from).and_then(|()| fs::rename(from, to)).map_err(failed("can't rename", from))?;
     sync_folder(to.parent().unwrap_or(Path::new(".")))
 }
 
@@ -138,6 +165,23 @@ impl FolderLock {
             Err(TryLockError::Error(error)) => Err(failed("can't lock", &path)(error)),
         }
     }
+}
+
+#[cfg(any(test, feature = "fixture"))]
+use fault::{Operation, check as before};
+
+/// What is about to be done to a file; of interest to tests only.
+#[cfg(not(any(test, feature = "fixture")))]
+enum Operation {
+    Create,
+    Write,
+    Sync,
+    Rename,
+}
+
+#[cfg(not(any(test, feature = "fixture")))]
+fn before(_: Operation, _: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn lock_path(folder: &Path) -> PathBuf {

@@ -5,6 +5,7 @@
 mod contract {
     pub mod cases; // the same questions to every engine
     pub mod damage; // damaged, torn, foreign and newer files
+    pub mod fault; // full, failing, slow and read-only disks
     pub mod model; // any order of appends, seals, restarts and forgets: the answers are those of `memory`
     pub mod restart; // what outlives the process, however it ends
 }

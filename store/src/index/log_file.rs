@@ -3,8 +3,8 @@
 //! A file begins with a frame that says which one it is, and where the file before it ends: after a failed write or sync nothing behind
 //! that place was acknowledged. Then come the groups, one frame each.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -69,20 +69,19 @@ impl LogFile {
             cut_length: cut.map_or(0, |cut| cut.length),
         };
         let bytes = frame::frame(&head.encode_to_vec());
-        let opened = OpenOptions::new().create(true).truncate(true).write(true).open(&path);
-        let mut file = opened.map_err(file::failed("can't create", &path))?;
-        file.write_all(&bytes).map_err(file::failed("can't write", &path))?;
-        file.sync_all().map_err(file::failed("can't sync", &path))?;
+        let mut file = file::create(&path)?;
+        file::append(&mut file, &path, &bytes).map_err(file::failed("can't write", &path))?;
+        file::sync(&file, &path).map_err(file::failed("can't sync", &path))?;
         file::sync_folder(folder)?;
         Ok(LogFile { file, path, number, length: bytes.len() as u64, durability })
     }
 
     /// Appends a group and makes it durable. After an error this file must not be written any more: see [`LogFile::abandon`].
     pub fn append(&mut self, payload: &[u8]) -> io::Result<()> {
-        self.file.write_all(&frame::head(payload))?;
-        self.file.write_all(payload)?;
+        file::append(&mut self.file, &self.path, &frame::head(payload))?;
+        file::append(&mut self.file, &self.path, payload)?;
         if self.durability == Durability::Fsync {
-            self.file.sync_data()?;
+            file::sync_content(&self.file, &self.path)?;
         }
         self.length += (frame::HEAD_BYTES + payload.len()) as u64;
         Ok(())

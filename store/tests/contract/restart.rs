@@ -38,7 +38,7 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-async fn offsets(store: &Index) -> Vec<i64> {
+pub async fn offsets(store: &Index) -> Vec<i64> {
     let mut offsets = Vec::new();
     let mut after = None;
     loop {
