@@ -1,6 +1,7 @@
 //! The `[store]` section of the configuration, and the small types in which periods and sizes are written there.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -21,7 +22,16 @@ pub struct Config {
     pub durability: Durability,
     /// How much memory the process may take; the store keeps its own share of it. 512 MiB by default.
     pub memory_limit: Size,
+    /// So many entries make a segment. 50,000 by default: segments of 12,000 to 240,000 entries differ little in size on disk, and a
+    /// smaller one is sealed sooner.
+    pub seal_entries: NonZeroUsize,
+    /// Entries that have waited for so long make a segment, however few they are. 10 minutes by default: a quiet store has few segments,
+    /// and little to replay.
+    pub seal_age: Period,
 }
+
+/// What `seal_entries` is by default.
+const SEAL_ENTRIES: NonZeroUsize = NonZeroUsize::new(50_000).expect("it isn't zero");
 
 impl Default for Config {
     fn default() -> Config {
@@ -31,6 +41,8 @@ impl Default for Config {
             retention_size: Size(10 << 30),
             durability: Durability::Fsync,
             memory_limit: Size(512 << 20),
+            seal_entries: SEAL_ENTRIES,
+            seal_age: Period(Duration::from_secs(600)),
         }
     }
 }

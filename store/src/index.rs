@@ -67,10 +67,9 @@ pub struct IndexConfig {
     pub retention: Duration,
     /// The most bytes that segments may take.
     pub retention_size: u64,
-    /// A live set with so many entries becomes a segment. 50,000 by default: segments of 12,000 to 240,000 entries differ little in
-    /// size on disk, and a smaller one is sealed sooner.
+    /// A live set with so many entries becomes a segment.
     pub seal_entries: usize,
-    /// A live set as old as this becomes a segment. 10 minutes by default: a quiet store has few segments, and little to replay.
+    /// A live set as old as this becomes a segment.
     pub seal_age: Duration,
 }
 
@@ -150,8 +149,8 @@ impl From<&Config> for IndexConfig {
             memory_limit: config.memory_limit.0,
             retention: config.retention.0,
             retention_size: config.retention_size.0,
-            seal_entries: 50_000,
-            seal_age: Duration::from_secs(600),
+            seal_entries: config.seal_entries.get(),
+            seal_age: config.seal_age.0,
         }
     }
 }

@@ -9,12 +9,21 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Value, json};
 
-use crate::rig::home::Home;
+use crate::rig::home::{Home, Sillage};
 use crate::rig::kafka::{self, Draft, Kafka};
 use crate::rig::{otlp, unique};
 
 /// How often the process is killed.
-const KILLS: usize = 10;
+const KILLS: usize = 25;
+
+/// So many of them at least while a segment is being sealed, and so many while segments are being merged.
+const KILLS_AMID: usize = 3;
+
+/// Small segments soon, so that some are sealed and merged in every life.
+const STORE: &str = "seal_entries = 40000\nseal_age = \"500ms\"\n\n";
+
+/// How long a life lasts at most until it seals or merges: then it is killed anyway.
+const LIFE_MAX: Duration = Duration::from_secs(12);
 
 /// Of each, while the process is up: the promise is tested at 2,000 a second, so a little more is sent.
 const PER_SECOND: usize = 2_400;
@@ -152,12 +161,45 @@ fn found(entries: Vec<Value>, read: impl Fn(&Value) -> (usize, String)) -> BTree
     by_number
 }
 
+/// When a life ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// While it replays what the life before left.
+    AtTheStart,
+    /// At any time.
+    Whenever,
+    /// After a log line that says what has begun.
+    Amid(&'static str),
+}
+
+/// What has begun, and what ends it.
+const SEAL: (&str, &str) = ("sealing segment", "sealed segment");
+const MERGE: (&str, &str) = ("merging ", "merged ");
+
+/// Which moment is whose: all of them again and again.
+const MOMENTS: [Moment; 5] =
+    [Moment::Whenever, Moment::Amid(SEAL.0), Moment::Amid(MERGE.0), Moment::AtTheStart, Moment::Amid(MERGE.0)];
+
+/// Whether a log shows that something began and did not end.
+fn is_amid(log: &str, (begins, ends): (&str, &str)) -> bool {
+    log.rfind(begins).is_some_and(|begun| log.rfind(ends).is_none_or(|ended| ended < begun))
+}
+
+/// Waits until the log, from `since` on, says it, or for as long as a life may last.
+fn await_line(sillage: &Sillage, since: usize, part: &str) {
+    let started = Instant::now();
+    while started.elapsed() < LIFE_MAX && !sillage.log()[since..].contains(part) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
-fn ten_kills_under_load_lose_nothing_and_double_nothing() {
+fn many_kills_under_load_lose_nothing_and_double_nothing() {
     let kafka = kafka::shared();
     let topic = kafka.topic("load", 4);
     let service = unique("load");
-    let home = Home::new(&kafka::source(kafka, &[&topic]));
+    let home = Home::new(&format!("{STORE}{}", kafka::source(kafka, &[&topic])));
+    let (mut amid_seal, mut amid_merge) = (0, 0);
     let stop = AtomicBool::new(false);
     let up = AtomicBool::new(false);
     let up_time = Arc::new(Mutex::new(Duration::ZERO));
@@ -166,22 +208,28 @@ fn ten_kills_under_load_lose_nothing_and_double_nothing() {
         let spans = scope.spawn(|| send_spans(&home, &service, &stop, &up));
         let records = scope.spawn(|| send_records(kafka, &topic, &stop));
         let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut told = 0;
             for kill in 0..KILLS {
-                let sillage = if kill % 4 == 3 {
-                    // A crash while it recovers from the last crash.
-                    let sillage = home.spawn("serve");
-                    std::thread::sleep(Duration::from_millis(rand::random_range(5..400)));
-                    sillage
-                } else {
-                    let sillage = home.serve();
-                    up.store(true, Ordering::Relaxed);
-                    let lives = Duration::from_millis(rand::random_range(800..3_000));
-                    std::thread::sleep(lives);
-                    *up_time.lock().unwrap() += lives;
-                    sillage
-                };
+                let moment = MOMENTS[kill % MOMENTS.len()];
+                let sillage = if moment == Moment::AtTheStart { home.spawn("serve") } else { home.serve() };
+                up.store(moment != Moment::AtTheStart, Ordering::Relaxed);
+                let began = Instant::now();
+                match moment {
+                    Moment::AtTheStart => std::thread::sleep(Duration::from_millis(rand::random_range(5..400))),
+                    Moment::Whenever => std::thread::sleep(Duration::from_millis(rand::random_range(800..3_000))),
+                    Moment::Amid(begins) => {
+                        await_line(&sillage, told, begins);
+                        std::thread::sleep(Duration::from_micros(rand::random_range(0..20_000)));
+                    }
+                }
+                if moment != Moment::AtTheStart {
+                    *up_time.lock().unwrap() += began.elapsed();
+                }
                 up.store(false, Ordering::Relaxed);
-                sillage.kill_9();
+                let log = sillage.kill_9();
+                amid_seal += usize::from(is_amid(&log[told..], SEAL));
+                amid_merge += usize::from(is_amid(&log[told..], MERGE));
+                told = log.len();
             }
         }));
         // Whatever happened above, the senders must end, or the scope never would.
@@ -195,12 +243,16 @@ fn ten_kills_under_load_lose_nothing_and_double_nothing() {
     let up_time = up_time.lock().unwrap().as_secs_f64();
     let rate = sent.acknowledged.len() as f64 / up_time;
     println!(
-        "{} spans acknowledged ({rate:.0} a second of up time), {} given up, {} batches sent more than once; {records} records",
+        "{KILLS} kills, {amid_seal} amid a seal, {amid_merge} amid a merge; {} spans acknowledged ({rate:.0} a second of up time), \
+         {} given up, {} batches sent more than once; {records} records",
         sent.acknowledged.len(),
         sent.given_up.len(),
         sent.repeated
     );
     assert!(rate >= 2_000.0, "the load was too light to prove anything: {rate:.0} spans a second");
+
+    assert!(amid_seal >= KILLS_AMID, "only {amid_seal} kills amid a seal");
+    assert!(amid_merge >= KILLS_AMID, "only {amid_merge} kills amid a merge");
 
     let sillage = home.serve();
     // All that was acknowledged is there at once: nothing has to be waited for.

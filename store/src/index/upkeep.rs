@@ -105,6 +105,7 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
         let forgotten = shared.forgotten.read();
         entries.retain(|kept| !forgotten.contains(&kept.key));
     }
+    tracing::debug!("sealing segment {}: {} entries", frozen.number, entries.len());
     let columns = (entries.len() == live.columns.len()).then_some(&live.columns);
     let segment = if entries.is_empty() {
         None
@@ -129,6 +130,7 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
     });
     drop(shared.sealing.lock());
     shared.sealed.notify_all();
+    tracing::debug!("sealed segment {}", frozen.number);
     for number in &frozen.logs {
         let path = log_file::path(&shared.config.log_folder(), *number);
         if let Err(error) = file::remove(&path) {

@@ -55,10 +55,13 @@ pub fn free_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], free_port()))
 }
 
+/// What the program tells by default, and when the store seals and merges.
+const LOGGED: &str = "warn,sillage=info,collector=info,store=debug,web=info,serve=info,demo=info";
+
 /// The program with a command, not started yet.
 pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sillage"));
-    command.args(arguments).stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).env("RUST_LOG", LOGGED);
     // What the surroundings set must not decide a test.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SILLAGE_") {
@@ -168,10 +171,11 @@ impl Sillage {
         self.child.id()
     }
 
-    /// As a crash ends it: no handler runs, nothing is flushed.
-    pub fn kill_9(mut self) {
+    /// As a crash ends it: no handler runs, nothing is flushed. Returns all that it has printed.
+    pub fn kill_9(mut self) -> String {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.log()
     }
 
     /// As a person ends it, with SIGTERM; waits until it is gone.

@@ -39,6 +39,7 @@ pub fn once(shared: &Shared) -> Result<(), StoreError> {
     if together.len() < 2 {
         return Ok(());
     }
+    tracing::debug!("merging {} small segments", together.len());
     let forgotten = shared.forgotten.read().clone();
     entries.retain(|kept| !forgotten.contains(&kept.key));
     replace(shared, &together, entries)?;
