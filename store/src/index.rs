@@ -2,7 +2,7 @@
 //! on disk, each built whole in the background.
 //!
 //! ```text
-//! append -> writer: log, fsync -> live set -> acknowledge          (writer.rs, log_file.rs, live.rs)
+//! append -> writer: log, fsync -> live set -> acknowledge          (store.rs, writer.rs, log_file.rs, live.rs)
 //!                                    | full, or old
 //!                                    v
 //!           upkeep: segment, published by one rename, log removed  (upkeep.rs, segment/)
@@ -21,57 +21,33 @@ mod log_file; // one file of the log
 mod plan; // how a query narrows
 mod recover; // opens a data folder
 mod segment; // entries that don't change any more
+mod setting; // how it works
 mod state; // what stands in no entry
+mod store; // answers what every store is asked
 mod tokens; // the terms of an entry
 mod upkeep; // looks after the segments
 mod view; // what can be seen
 mod weight; // about how much memory an entry takes
 mod writer; // writes the log
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
 use self::hash::IdentityKey;
+pub use self::setting::IndexConfig;
 use self::upkeep::Job;
 use self::view::Shared;
 use self::writer::Command;
-use crate::checkpoint::Checkpoint;
-use crate::config::{Config, Durability};
-use crate::engine::{Counts, Facet, Forgotten, Found, PAGE_MAX, PageRequest, Sequence, Stats, Store, StoreError};
-use crate::entry::Entry;
+use crate::engine::{PAGE_MAX, PageRequest, StoreError};
 use crate::file::{self, FolderLock};
-use crate::knot::{Knot, Tie};
-use crate::position::SourceName;
 use crate::query::Query;
-
-/// How an [`Index`] works. [`IndexConfig::new`] has the defaults.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct IndexConfig {
-    /// The data folder.
-    pub path: PathBuf,
-    /// What an acknowledgement promises.
-    pub durability: Durability,
-    /// How many bytes of memory the process may take.
-    pub memory_limit: u64,
-    /// Entries received longer ago are removed.
-    pub retention: Duration,
-    /// The most bytes that segments may take.
-    pub retention_size: u64,
-    /// A live set with so many entries becomes a segment.
-    pub seal_entries: usize,
-    /// A live set as old as this becomes a segment.
-    pub seal_age: Duration,
-}
 
 /// The default engine.
 #[derive(Debug)]
@@ -110,50 +86,6 @@ const QUESTIONS_MAX: usize = 8;
 
 /// Which share of the memory limit entries that wait to be written may take.
 const ADMISSION_SHARE: u64 = 8;
-
-/// Which share of the memory limit one live set may take. There may be three at a time: one active, one being sealed, one waiting.
-const LIVE_SHARE: u64 = 10;
-
-impl IndexConfig {
-    /// With the defaults of [`Config`] in this folder.
-    pub fn new(path: impl Into<PathBuf>) -> IndexConfig {
-        IndexConfig::from(&Config { path: path.into(), ..Config::default() })
-    }
-
-    fn log_folder(&self) -> PathBuf {
-        self.path.join("log")
-    }
-
-    fn segments_folder(&self) -> PathBuf {
-        self.path.join("segments")
-    }
-
-    fn damaged_folder(&self) -> PathBuf {
-        self.path.join("damaged")
-    }
-
-    fn state_path(&self) -> PathBuf {
-        self.path.join("state")
-    }
-
-    fn seal_bytes(&self) -> u64 {
-        self.memory_limit / LIVE_SHARE
-    }
-}
-
-impl From<&Config> for IndexConfig {
-    fn from(config: &Config) -> IndexConfig {
-        IndexConfig {
-            path: config.path.clone(),
-            durability: config.durability,
-            memory_limit: config.memory_limit.0,
-            retention: config.retention.0,
-            retention_size: config.retention_size.0,
-            seal_entries: config.seal_entries.get(),
-            seal_age: config.seal_age.0,
-        }
-    }
-}
 
 impl Index {
     /// Opens a data folder, or makes it. Replays what a crash left in the log; may take seconds then, so don't call it where others wait.
@@ -268,126 +200,6 @@ pub struct Checked {
     pub entries: u64,
     /// Which segments are damaged, and how.
     pub damaged: Vec<(u64, String)>,
-}
-
-#[async_trait]
-impl Store for Index {
-    async fn append(&self, entries: Vec<Entry>, checkpoint: Checkpoint) -> Result<Sequence, StoreError> {
-        let bytes: usize = entries.iter().map(weight::weight).sum();
-        let permits = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.admission_bytes);
-        let admission = self.admission.clone().acquire_many_owned(permits);
-        let admitted = match timeout(ADMISSION_WAIT_MAX, admission).await {
-            Ok(Ok(admitted)) => admitted,
-            Ok(Err(_)) => return Err(StoreError::Closed),
-            Err(_) => {
-                let reason = self.shared.condition.lock().refusing.clone();
-                let reason =
-                    reason.unwrap_or_else(|| "more comes in than can be written; memory for it is used up".to_owned());
-                return Err(StoreError::Refused { reason, retry_after: RETRY_AFTER });
-            }
-        };
-        let (reply, answer) = oneshot::channel();
-        self.command(Command::Append { entries, checkpoint, admitted, reply })?;
-        answer.await.map_err(|_| StoreError::Closed)?
-    }
-
-    async fn checkpoint(&self, source: &SourceName) -> Result<Checkpoint, StoreError> {
-        let held = self.shared.checkpoints.read().get(source).cloned();
-        Ok(held.unwrap_or_else(|| Checkpoint::none(source.clone())))
-    }
-
-    async fn related(&self, knots: &[(Tie, Knot)], limit: usize) -> Result<Found, StoreError> {
-        let (shared, knots) = (self.shared.clone(), knots.to_vec());
-        self.ask(move || Ok(ask::related(&shared, &knots, limit))).await
-    }
-
-    async fn search(&self, query: &Query, page: PageRequest) -> Result<Found, StoreError> {
-        let (shared, query) = (self.shared.clone(), query.clone());
-        self.ask(move || Ok(ask::search(&shared, &query, &page))).await
-    }
-
-    async fn since(&self, sequence: Sequence, query: &Query, limit: usize) -> Result<Found, StoreError> {
-        let (shared, query) = (self.shared.clone(), query.clone());
-        self.ask(move || Ok(ask::since(&shared, sequence, &query, limit))).await
-    }
-
-    async fn count(&self, query: &Query, by: Facet) -> Result<Counts, StoreError> {
-        let (shared, query) = (self.shared.clone(), query.clone());
-        self.ask(move || Ok(ask::count(&shared, &query, &by))).await
-    }
-
-    /// Hidden at once and durably, then rewritten: the live set becomes a segment without them, and segments that hold some are made anew.
-    async fn forget(&self, query: &Query) -> Result<Forgotten, StoreError> {
-        let keys = self.keys(query).await?;
-        if keys.is_empty() {
-            return Ok(Forgotten::default());
-        }
-        let n_forgotten = keys.len() as u64;
-        let (reply, answer) = oneshot::channel();
-        self.command(Command::Forget { keys: keys.clone(), reply })?;
-        answer.await.map_err(|_| StoreError::Closed)??;
-        self.seal().await?;
-        let (reply, answer) = oneshot::channel();
-        {
-            let threads = self.threads.lock();
-            let jobs = threads.jobs.as_ref().ok_or(StoreError::Closed)?;
-            jobs.send(Job::Rewrite { keys, reply }).map_err(|_| StoreError::Closed)?;
-        }
-        let mut forgotten = answer.await.map_err(|_| StoreError::Closed)??;
-        // What was in no segment was in the log, which went when the live set became a segment without it.
-        let from_log = n_forgotten.saturating_sub(forgotten.entries);
-        if from_log > 0 {
-            forgotten.entries += from_log;
-            forgotten.files.insert(0, ("log".to_owned(), from_log));
-        }
-        Ok(forgotten)
-    }
-
-    fn generation(&self) -> watch::Receiver<Sequence> {
-        self.shared.generation.subscribe()
-    }
-
-    async fn stats(&self) -> Result<Stats, StoreError> {
-        let shared = self.shared.clone();
-        self.ask(move || {
-            let view = shared.look();
-            let mut kinds = [0; 3];
-            let mut oldest: Option<i64> = None;
-            let mut take = |more: [u64; 3], first: Option<i64>| {
-                kinds.iter_mut().zip(more).for_each(|(many, more)| *many += more);
-                oldest = [oldest, first].into_iter().flatten().min();
-            };
-            view.segments.iter().for_each(|segment| take(segment.manifest.kinds, Some(segment.manifest.times.0)));
-            for live in view.frozen.iter().map(|frozen| &frozen.live).chain([&view.active]) {
-                let live = live.read();
-                take(live.kinds(), (0..live.columns.len()).map(|number| live.columns.time(number).as_nanos()).min());
-            }
-            let condition = shared.condition.lock().clone();
-            Ok(Stats {
-                entries: kinds.iter().sum(),
-                records: kinds[0],
-                spans: kinds[1],
-                logs: kinds[2],
-                bytes: file::folder_bytes(&shared.config.path)?,
-                segments: view.segments.len() as u64,
-                damaged: condition.damaged,
-                oldest: oldest.map(crate::Timestamp::from_nanos),
-                last_fsync: condition.last_fsync,
-                free_bytes: file::free_bytes(&shared.config.path),
-                refusing: condition.refusing.or(condition.not_sealing),
-            })
-        })
-        .await
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        self.shared.is_closing.store(true, Ordering::Relaxed);
-        let threads = std::mem::take(&mut *self.threads.lock());
-        let joined = spawn_blocking(move || threads.join());
-        joined.await.map_err(|error| StoreError::Internal(error.to_string()))?;
-        drop(self.lock.lock().take());
-        Ok(())
-    }
 }
 
 impl Threads {

@@ -28,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 use tantivy::Directory;
 use tantivy::directory::{MmapDirectory, OwnedBytes};
+use zstd::dict::DecoderDictionary;
 
 use self::bodies::BlockTable;
 use self::build::{BLOCKS, BODIES, BUNDLES, COLUMNS, DICTIONARY, IDENTITIES, IDS, KNOTS, MINUTES, TERMS};
@@ -51,7 +52,7 @@ pub struct Segment {
     directory: MmapDirectory,
     files: HashMap<&'static str, OnceLock<OwnedBytes>>,
     terms: OnceLock<Terms>,
-    dictionary: OnceLock<Vec<u8>>,
+    dictionary: OnceLock<DecoderDictionary<'static>>,
     minutes: OnceLock<Option<Minutes>>,
     filter: Filter,
 }
@@ -279,7 +280,7 @@ impl Segment {
         Damage { segment: self.number(), reason }
     }
 
-    fn dictionary(&self) -> Result<&[u8], Damage> {
+    fn dictionary(&self) -> Result<&DecoderDictionary<'static>, Damage> {
         if let Some(dictionary) = self.dictionary.get() {
             return Ok(dictionary);
         }

@@ -5,15 +5,16 @@
 //! ```
 //! A group is kept whole or refused whole. What was refused is nowhere visible.
 
-use std::collections::HashMap;
+mod group; // what is written together
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use self::group::Group;
 use super::batch::{Batch, Packer};
 use super::hash::IdentityKey;
 use super::live::Live;
@@ -21,7 +22,6 @@ use super::log_file::{Cut, LogFile};
 use super::state::State;
 use super::upkeep;
 use super::view::{Frozen, Shared, View};
-use super::weight::weight;
 use crate::checkpoint::Checkpoint;
 use crate::config::Size;
 use crate::engine::{Held, Sequence, StoreError};
@@ -100,16 +100,6 @@ pub struct Writer {
     packer: Option<Packer>,
     /// When the active live set got its first entry.
     since: Option<Instant>,
-}
-
-/// A group that is being put together.
-#[derive(Default)]
-struct Group {
-    batch: Batch,
-    identities: Vec<(Identity, IdentityKey)>,
-    /// Where in the batch a new entry is.
-    places: HashMap<IdentityKey, usize, RandomState>,
-    repeats: HashMap<IdentityKey, u32, RandomState>,
 }
 
 impl Writer {
@@ -259,7 +249,7 @@ impl Writer {
         while let Some(command) = next {
             match command {
                 Command::Append { entries, checkpoint, admitted, reply } => {
-                    bytes += self.gather(&mut group, entries, checkpoint);
+                    bytes += group.add(&self.shared, self.sequence, entries, checkpoint);
                     replies.push((reply, Some(admitted)));
                 }
                 Command::Forget { keys, reply } => {
@@ -287,54 +277,9 @@ impl Writer {
         }
     }
 
-    /// Adds entries to the group, leaving out what is held already.
-    fn gather(&self, group: &mut Group, entries: Vec<Entry>, checkpoint: Checkpoint) -> usize {
-        let view = self.shared.look();
-        let mut bytes = 0;
-        if !checkpoint.partitions.is_empty() || checkpoint.cluster.is_some() {
-            group.batch.checkpoints.push(checkpoint);
-        }
-        for entry in entries {
-            let identity = entry.identity();
-            let key = IdentityKey::of(&identity);
-            if self.shared.forgotten.read().contains(&key) {
-                continue;
-            }
-            if let Some(place) = group.places.get(&key) {
-                group.batch.entries[*place].copies += 1;
-                continue;
-            }
-            if self.is_held(&view, key, &entry, &identity) {
-                *group.repeats.entry(key).or_default() += 1;
-                continue;
-            }
-            bytes += weight(&entry);
-            group.places.insert(key, group.batch.entries.len());
-            let sequence = Sequence(self.sequence + 1 + group.batch.entries.len() as u64);
-            group.batch.entries.push(Held { entry: Arc::new(entry), sequence, copies: 1 });
-            group.identities.push((identity, key));
-        }
-        bytes
-    }
-
-    fn is_held(&self, view: &View, key: IdentityKey, entry: &Entry, identity: &Identity) -> bool {
-        if view.active.read().holds(key) || view.frozen.iter().any(|frozen| frozen.live.read().holds(key)) {
-            return true;
-        }
-        // A re-send keeps its own time, so only segments of that time are asked; but where the broker tells none, ours stands in, and changes.
-        let has_own_time =
-            entry.as_record().is_none_or(|record| record.timestamp.or(record.event.occurred_at).is_some());
-        let nanos = has_own_time.then(|| entry.time().as_nanos());
-        view.segments.iter().rev().any(|segment| {
-            let holds = self.shared.ask(segment, || segment.holds(&self.shared.caches, key, nanos, identity));
-            holds.unwrap_or(false)
-        })
-    }
-
     /// Keeps a group, or says why it was refused.
-    fn keep(&mut self, mut group: Group) -> Result<Sequence, String> {
-        group.batch.repeats = group.repeats.into_iter().collect();
-        let batch = &mut group.batch;
+    fn keep(&mut self, group: Group) -> Result<Sequence, String> {
+        let (mut batch, identities) = group.finish();
         let is_empty = batch.entries.is_empty()
             && batch.checkpoints.is_empty()
             && batch.repeats.is_empty()
@@ -346,7 +291,7 @@ impl Writer {
         batch.number = self.group + 1;
         let mut packer = self.packer.take().map_or_else(Packer::new, Ok);
         let written = match &mut packer {
-            Ok(packer) => packer.pack(batch).map_err(|error| error.to_string()).and_then(|payload| self.log(payload)),
+            Ok(packer) => packer.pack(&batch).map_err(|error| error.to_string()).and_then(|payload| self.log(payload)),
             Err(error) => Err(error.to_string()),
         };
         self.packer = packer.ok();
@@ -362,7 +307,7 @@ impl Writer {
             tracing::info!("entries are taken again");
         }
         drop(condition);
-        self.apply(group.batch, Some(group.identities));
+        self.apply(batch, Some(identities));
         Ok(Sequence(self.sequence))
     }
 

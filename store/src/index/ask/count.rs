@@ -62,16 +62,20 @@ pub fn count(shared: &Shared, query: &Query, by: &Facet) -> Counts {
             {
                 return Ok(());
             }
+            let narrowed = question.narrow(segment)?;
+            if narrowed.as_ref().is_some_and(Vec::is_empty) {
+                return Ok(());
+            }
             let columns = segment.columns(&shared.caches)?;
             let within = |number: usize| (first..=last).contains(&columns.time(number).as_nanos());
             let mut asked: Vec<(u32, Verdict)> = Vec::new();
-            question.candidates(segment, &columns, within, |number, verdict| {
+            question.candidates(&columns, narrowed, within, |number, verdict| {
                 if verdict == Verdict::Yes && facet.is_in_columns() {
                     facet.add_columns(&mut tally, &columns, number as usize, 1);
                 } else {
                     asked.push((number, verdict));
                 }
-            })?;
+            });
             for (number, verdict) in asked {
                 if !budget.allows() {
                     break;

@@ -15,6 +15,9 @@ use crate::index::view::Shared;
 use crate::query::Query;
 use crate::time::Timestamp;
 
+/// With so few entries left by a segment's terms, reading them costs less than its columns, which are unpacked whole.
+const FEW: usize = 64;
+
 /// Entries that a query holds for, newest first, a page at a time.
 pub fn search(shared: &Shared, query: &Query, page: &PageRequest) -> Found {
     let limit = page.limit.min(PAGE_MAX);
@@ -66,12 +69,26 @@ pub fn search(shared: &Shared, query: &Query, page: &PageRequest) -> Found {
             continue;
         }
         let look = || {
+            let narrowed = question.narrow(segment)?;
+            if let Some(few) = narrowed.as_ref().filter(|numbers| numbers.len() <= FEW) {
+                for number in few {
+                    if !budget.allows() {
+                        break;
+                    }
+                    let held = segment.get(&shared.caches, *number)?;
+                    let is_within = (first..=last).contains(&held.entry.time().as_nanos());
+                    if is_within && query.matches(&held.entry, question.now) {
+                        page_of.add(shared, held);
+                    }
+                }
+                return Ok(());
+            }
             let columns = segment.columns(&shared.caches)?;
             let within = |number: usize| (first..=last).contains(&columns.time(number).as_nanos());
             let mut candidates: BinaryHeap<(i64, Reverse<u32>, Verdict)> = BinaryHeap::new();
-            question.candidates(segment, &columns, within, |number, verdict| {
+            question.candidates(&columns, narrowed, within, |number, verdict| {
                 candidates.push((columns.time(number as usize).as_nanos(), Reverse(number), verdict));
-            })?;
+            });
             while let Some((time, Reverse(number), verdict)) = candidates.pop() {
                 if page_of.is_full_before(time) || !budget.allows() {
                     break;
@@ -108,16 +125,20 @@ pub fn since(shared: &Shared, sequence: Sequence, query: &Query, limit: usize) -
             break;
         }
         let look = || {
+            let narrowed = question.narrow(segment)?;
+            if narrowed.as_ref().is_some_and(Vec::is_empty) {
+                return Ok(());
+            }
             let columns = segment.columns(&shared.caches)?;
             let mut candidates: BinaryHeap<Reverse<(u64, u32, Verdict)>> = BinaryHeap::new();
             question.candidates(
-                segment,
                 &columns,
+                narrowed,
                 |number| columns.sequence(number) > sequence.0,
                 |number, verdict| {
                     candidates.push(Reverse((columns.sequence(number as usize), number, verdict)));
                 },
-            )?;
+            );
             while let Some(Reverse((arrived, number, verdict))) = candidates.pop() {
                 if is_full(&first, arrived) || !budget.allows() {
                     break;
@@ -167,14 +188,23 @@ pub struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// The entries of a segment that may match, as far as terms and columns tell.
+    /// The entries of a segment that may match, as far as its terms tell; `None` for all of them.
+    pub fn narrow(&self, segment: &Segment) -> Result<Option<Vec<u32>>, Damage> {
+        let bundles = match &self.plan {
+            Plan::Every => None,
+            plan => plan.bundles(segment)?,
+        };
+        bundles.map(|bundles| segment.entries(&bundles)).transpose()
+    }
+
+    /// The entries that may match, as far as columns tell, among those that are left by [`Question::narrow`].
     pub fn candidates(
         &self,
-        segment: &Segment,
         columns: &Columns,
+        narrowed: Option<Vec<u32>>,
         within: impl Fn(usize) -> bool,
         mut each: impl FnMut(u32, Verdict),
-    ) -> Result<(), Damage> {
+    ) {
         let predicate = Predicate::new(self.query, columns, self.now);
         let mut consider = |number: u32| {
             if within(number as usize) {
@@ -184,15 +214,10 @@ impl Question<'_> {
                 }
             }
         };
-        let narrowed = match &self.plan {
-            Plan::Every => None,
-            plan => plan.bundles(segment)?,
-        };
         match narrowed {
             None => (0..columns.len() as u32).for_each(&mut consider),
-            Some(bundles) => segment.entries(&bundles)?.into_iter().for_each(&mut consider),
+            Some(numbers) => numbers.into_iter().for_each(&mut consider),
         }
-        Ok(())
     }
 }
 

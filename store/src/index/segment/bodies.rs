@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::dict::DecoderDictionary;
 
 use crate::codec::{BlockReader, BlockWriter};
 use crate::engine::Held;
@@ -101,9 +102,10 @@ pub fn pack_dictionary(dictionary: &[u8]) -> std::io::Result<Vec<u8>> {
     zstd::bulk::compress(dictionary, LEVEL)
 }
 
-/// A dictionary from its file, or what is wrong with that.
-pub fn unpack_dictionary(packed: &[u8]) -> Result<Vec<u8>, String> {
-    zstd::bulk::decompress(packed, DICTIONARY_BYTES_MAX).map_err(|error| error.to_string())
+/// A dictionary from its file, ready to unpack blocks, or what is wrong with that.
+pub fn unpack_dictionary(packed: &[u8]) -> Result<DecoderDictionary<'static>, String> {
+    let dictionary = zstd::bulk::decompress(packed, DICTIONARY_BYTES_MAX).map_err(|error| error.to_string())?;
+    Ok(DecoderDictionary::copy(&dictionary))
 }
 
 /// The table of blocks, as a slice of its file.
@@ -133,7 +135,7 @@ impl BlockTable<'_> {
     }
 
     /// Unpacks a block of the file, or says what is wrong with it.
-    pub fn read(self, bodies: &[u8], dictionary: &[u8], block: usize) -> Result<BlockReader, String> {
+    pub fn read(self, bodies: &[u8], dictionary: &DecoderDictionary<'_>, block: usize) -> Result<BlockReader, String> {
         let begin = if block == 0 { 0 } else { self.end(block - 1) };
         let packed = bodies.get(begin..self.end(block)).ok_or("a block lies outside the file")?;
         let expected = self.row(block)[12..].try_into().map(u32::from_le_bytes).expect("a row ends with 4 bytes");
@@ -144,8 +146,8 @@ impl BlockTable<'_> {
             Ok(Some(size)) if size <= UNPACKED_BYTES_MAX => size as usize,
             _ => return Err(format!("block {block} is not compressed")),
         };
-        let unpacked =
-            Decompressor::with_dictionary(dictionary).and_then(|mut unpacker| unpacker.decompress(packed, size));
+        let unpacked = Decompressor::with_prepared_dictionary(dictionary)
+            .and_then(|mut unpacker| unpacker.decompress(packed, size));
         let unpacked = unpacked.map_err(|error| error.to_string())?;
         BlockReader::new(Bytes::from(unpacked)).map_err(|error| error.to_string())
     }

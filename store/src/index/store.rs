@@ -1,0 +1,139 @@
+//! What every store promises, as this engine keeps it: each question goes to its own part.
+
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use tokio::sync::{oneshot, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::upkeep::Job;
+use super::writer::Command;
+use super::{ADMISSION_WAIT_MAX, Index, RETRY_AFTER, ask, weight};
+use crate::checkpoint::Checkpoint;
+use crate::engine::{Counts, Facet, Forgotten, Found, PageRequest, Sequence, Stats, Store, StoreError};
+use crate::entry::Entry;
+use crate::file;
+use crate::knot::{Knot, Tie};
+use crate::position::SourceName;
+use crate::query::Query;
+
+#[async_trait]
+impl Store for Index {
+    async fn append(&self, entries: Vec<Entry>, checkpoint: Checkpoint) -> Result<Sequence, StoreError> {
+        let bytes: usize = entries.iter().map(weight::weight).sum();
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.admission_bytes);
+        let admission = self.admission.clone().acquire_many_owned(permits);
+        let admitted = match timeout(ADMISSION_WAIT_MAX, admission).await {
+            Ok(Ok(admitted)) => admitted,
+            Ok(Err(_)) => return Err(StoreError::Closed),
+            Err(_) => {
+                let reason = self.shared.condition.lock().refusing.clone();
+                let reason =
+                    reason.unwrap_or_else(|| "more comes in than can be written; memory for it is used up".to_owned());
+                return Err(StoreError::Refused { reason, retry_after: RETRY_AFTER });
+            }
+        };
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Append { entries, checkpoint, admitted, reply })?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn checkpoint(&self, source: &SourceName) -> Result<Checkpoint, StoreError> {
+        let held = self.shared.checkpoints.read().get(source).cloned();
+        Ok(held.unwrap_or_else(|| Checkpoint::none(source.clone())))
+    }
+
+    async fn related(&self, knots: &[(Tie, Knot)], limit: usize) -> Result<Found, StoreError> {
+        let (shared, knots) = (self.shared.clone(), knots.to_vec());
+        self.ask(move || Ok(ask::related(&shared, &knots, limit))).await
+    }
+
+    async fn search(&self, query: &Query, page: PageRequest) -> Result<Found, StoreError> {
+        let (shared, query) = (self.shared.clone(), query.clone());
+        self.ask(move || Ok(ask::search(&shared, &query, &page))).await
+    }
+
+    async fn since(&self, sequence: Sequence, query: &Query, limit: usize) -> Result<Found, StoreError> {
+        let (shared, query) = (self.shared.clone(), query.clone());
+        self.ask(move || Ok(ask::since(&shared, sequence, &query, limit))).await
+    }
+
+    async fn count(&self, query: &Query, by: Facet) -> Result<Counts, StoreError> {
+        let (shared, query) = (self.shared.clone(), query.clone());
+        self.ask(move || Ok(ask::count(&shared, &query, &by))).await
+    }
+
+    /// Hidden at once and durably, then rewritten: the live set becomes a segment without them, and segments that hold some are made anew.
+    async fn forget(&self, query: &Query) -> Result<Forgotten, StoreError> {
+        let keys = self.keys(query).await?;
+        if keys.is_empty() {
+            return Ok(Forgotten::default());
+        }
+        let n_forgotten = keys.len() as u64;
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Forget { keys: keys.clone(), reply })?;
+        answer.await.map_err(|_| StoreError::Closed)??;
+        self.seal().await?;
+        let (reply, answer) = oneshot::channel();
+        {
+            let threads = self.threads.lock();
+            let jobs = threads.jobs.as_ref().ok_or(StoreError::Closed)?;
+            jobs.send(Job::Rewrite { keys, reply }).map_err(|_| StoreError::Closed)?;
+        }
+        let mut forgotten = answer.await.map_err(|_| StoreError::Closed)??;
+        // What was in no segment was in the log, which went when the live set became a segment without it.
+        let from_log = n_forgotten.saturating_sub(forgotten.entries);
+        if from_log > 0 {
+            forgotten.entries += from_log;
+            forgotten.files.insert(0, ("log".to_owned(), from_log));
+        }
+        Ok(forgotten)
+    }
+
+    fn generation(&self) -> watch::Receiver<Sequence> {
+        self.shared.generation.subscribe()
+    }
+
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        let shared = self.shared.clone();
+        self.ask(move || {
+            let view = shared.look();
+            let mut kinds = [0; 3];
+            let mut oldest: Option<i64> = None;
+            let mut take = |more: [u64; 3], first: Option<i64>| {
+                kinds.iter_mut().zip(more).for_each(|(many, more)| *many += more);
+                oldest = [oldest, first].into_iter().flatten().min();
+            };
+            view.segments.iter().for_each(|segment| take(segment.manifest.kinds, Some(segment.manifest.times.0)));
+            for live in view.frozen.iter().map(|frozen| &frozen.live).chain([&view.active]) {
+                let live = live.read();
+                take(live.kinds(), (0..live.columns.len()).map(|number| live.columns.time(number).as_nanos()).min());
+            }
+            let condition = shared.condition.lock().clone();
+            Ok(Stats {
+                entries: kinds.iter().sum(),
+                records: kinds[0],
+                spans: kinds[1],
+                logs: kinds[2],
+                bytes: file::folder_bytes(&shared.config.path)?,
+                segments: view.segments.len() as u64,
+                damaged: condition.damaged,
+                oldest: oldest.map(crate::Timestamp::from_nanos),
+                last_fsync: condition.last_fsync,
+                free_bytes: file::free_bytes(&shared.config.path),
+                refusing: condition.refusing.or(condition.not_sealing),
+            })
+        })
+        .await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.shared.is_closing.store(true, Ordering::Relaxed);
+        let threads = std::mem::take(&mut *self.threads.lock());
+        let joined = spawn_blocking(move || threads.join());
+        joined.await.map_err(|error| StoreError::Internal(error.to_string()))?;
+        drop(self.lock.lock().take());
+        Ok(())
+    }
+}
