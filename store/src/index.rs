@@ -11,6 +11,10 @@
 //! ```
 //! A data folder has `lock`, `state`, `log/`, `segments/`, and `damaged/` where something was set aside.
 
+pub mod backup; // a copy of a data folder
+pub mod inspect; // looks through a data folder
+pub mod rebuild; // makes segments anew from their bodies
+
 mod ask; // how questions are answered
 mod batch; // one group of the log
 mod cache; // what was read lately

@@ -15,6 +15,7 @@ pub mod knot; // typed terms by which entries hang together
 pub mod log; // a log line
 pub mod position; // where a record is: source, channel, place
 pub mod record; // one message as the broker holds it, with its event
+pub mod redacted; // what stands where a value was taken out
 pub mod span; // a span, with what it says of messaging
 pub mod time; // nanoseconds since the epoch
 pub mod value; // an OpenTelemetry value
@@ -24,6 +25,7 @@ mod codec; // entries as bytes
 pub mod config; // the `[store]` section of the configuration
 mod cursor; // a place in an answer, as text
 pub mod engine; // the `Store` trait
+pub mod erasure; // forgetting on somebody's word
 pub mod file; // everything that the store does to files
 mod frame; // pieces of a file that can be told to be whole
 pub mod index; // the default engine: log, live set, segments

@@ -1,0 +1,99 @@
+//! A copy of a data folder, taken while a process may be writing into it.
+//!
+//! The order makes the copy whole: first the log, then the state, then the segments. What leaves the log while it is copied has become a
+//! segment by then, and what stands in both is known by its group's number. The torn end of the log is cut when the copy is opened.
+
+use std::fs;
+use std::path::Path;
+
+use super::inspect::numbered;
+use crate::engine::StoreError;
+use crate::file;
+
+/// How many times the segments are copied anew because one was merged away meanwhile: merges are minutes apart.
+const ROUNDS_MAX: usize = 20;
+
+/// What was copied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Copied {
+    /// How many files.
+    pub files: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// Copies a data folder to a new or empty one, durably.
+pub fn backup(from: &Path, to: &Path) -> Result<Copied, StoreError> {
+    if !from.join("state").exists() && !from.join("log").exists() {
+        return Err(StoreError::Unusable(format!("there is no data folder at `{}`", from.display())));
+    }
+    if !file::names(to)?.is_empty() {
+        return Err(StoreError::Unusable(format!(
+            "`{}` is not empty: give a new folder for each backup",
+            to.display()
+        )));
+    }
+    let mut copied = Copied::default();
+    for folder in ["log", "segments"] {
+        file::make_folder(&to.join(folder))?;
+    }
+    for (_, name) in numbered(&from.join("log"))? {
+        copy(&from.join("log").join(&name), &to.join("log").join(&name), &mut copied)?;
+    }
+    file::sync_folder(&to.join("log"))?;
+    let beside = |name: &String| name == "state" || ["journal", "lag"].iter().any(|ours| name.starts_with(ours));
+    for name in file::names(from)?.iter().filter(|name| beside(name)) {
+        if from.join(name).is_file() {
+            copy(&from.join(name), &to.join(name), &mut copied)?;
+        }
+    }
+    for round in 1.. {
+        if segments(&from.join("segments"), &to.join("segments"), &mut copied)? {
+            break;
+        }
+        if round == ROUNDS_MAX {
+            let reason = "segments were merged faster than they could be copied; nothing is wrong with the data";
+            return Err(StoreError::Internal(reason.to_owned()));
+        }
+    }
+    file::sync_folder(to)?;
+    Ok(copied)
+}
+
+/// Copies the segments that aren't there yet; false where one went away meanwhile.
+fn segments(from: &Path, to: &Path, copied: &mut Copied) -> Result<bool, StoreError> {
+    for (_, name) in numbered(from)? {
+        let (source, target) = (from.join(&name), to.join(&name));
+        if target.exists() {
+            continue;
+        }
+        // Published by renaming, as the engine does it: half a segment is never taken for one.
+        let building = to.join(format!("building-{name}"));
+        file::remove_folder(&building)?;
+        file::make_folder(&building)?;
+        for inner in file::names(&source)? {
+            copy(&source.join(&inner), &building.join(&inner), copied)?;
+        }
+        if !source.exists() {
+            file::remove_folder(&building)?;
+            return Ok(false);
+        }
+        file::sync_folder(&building)?;
+        file::rename(&building, &target)?;
+    }
+    Ok(true)
+}
+
+fn copy(from: &Path, to: &Path, copied: &mut Copied) -> Result<(), StoreError> {
+    let bytes = match fs::copy(from, to) {
+        Ok(bytes) => bytes,
+        // Removed since it was listed.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(file::failed("can't copy", from)(error)),
+    };
+    let synced = fs::File::open(to).and_then(|file| file.sync_all());
+    synced.map_err(file::failed("can't sync", to))?;
+    copied.files += 1;
+    copied.bytes += bytes;
+    Ok(())
+}

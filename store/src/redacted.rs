@@ -1,0 +1,34 @@
+//! What stands where a value was taken out before it was kept, so that pages can tell it from what was sent.
+
+/// What stands in place of a masked value.
+pub const MASK: &str = "[redacted]";
+
+/// What the stand-in of a hashed value begins with; [`HASH_DIGITS`] of its SHA-256 follow.
+pub const HASH_PREFIX: &str = "redacted-";
+
+/// How many hexadecimal digits of the hash stand there: 64 bits tell any two values of one system apart, and make a word that people can paste.
+pub const HASH_DIGITS: usize = 16;
+
+/// Whether something was taken out of a text.
+pub fn is_in(text: &str) -> bool {
+    let is_hash = |rest: &str| {
+        let digits = rest.bytes().take(HASH_DIGITS).filter(u8::is_ascii_hexdigit).count();
+        digits == HASH_DIGITS
+    };
+    text.contains(MASK) || text.match_indices(HASH_PREFIX).any(|(at, found)| is_hash(&text[at + found.len()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_stand_ins_are_known_and_no_other_word() {
+        for text in ["x [redacted] y", "redacted-0123456789abcdef", "a=redacted-0123456789abcdef0"] {
+            assert!(is_in(text), "{text}");
+        }
+        for text in ["", "redacted", "redacted-", "redacted-by-hand", "redacted-0123"] {
+            assert!(!is_in(text), "{text}");
+        }
+    }
+}
