@@ -103,7 +103,7 @@ async fn found_at(source: source::Config) -> Result<Option<SourceStatus>, Collec
     let name = source.name();
     let board = Arc::new(Board::default());
     let stop = CancellationToken::new();
-    let running = source::start(vec![source], Arc::new(Memory::new()), board.clone(), stop.clone())?;
+    let running = source::start(vec![source], Arc::new(Memory::new()), board.clone(), Arc::default(), stop.clone())?;
     let deadline = Instant::now() + ANSWER_TIMEOUT;
     let status = loop {
         let status = board.sources().into_iter().find(|status| status.name == name);

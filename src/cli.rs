@@ -22,16 +22,20 @@ pub enum Command {
     Serve(Serve),
     /// Tell whether the configuration is right, without starting anything
     Check(Check),
+    /// Take entries out of the data folder for good; without --yes only tell what would go
+    Forget(Forget),
+    /// Verify a data folder, say what is in it, make its index anew, or copy it
+    Store(StoreCommand),
 }
 
 /// What every command takes.
 #[derive(Args, Clone, Debug)]
 pub struct Common {
     /// The configuration file; without it ./sillage.toml is read if it is there
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// What to log to stderr, such as `debug` or `collector=debug,info`; RUST_LOG does the same
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", global = true)]
     pub log: Option<String>,
 }
 
@@ -80,6 +84,72 @@ pub struct Check {
     pub connect: bool,
 }
 
+/// `sillage forget`.
+#[derive(Args, Debug)]
+pub struct Forget {
+    #[command(flatten)]
+    pub common: Common,
+    /// The folder that the data is kept in; [store] path
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<String>,
+    /// Where the console of the process listens that uses the folder, if one does; [web] listen
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Do it
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// What is to be forgotten: one of these.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub struct Wanted {
+    /// The key of records, and of spans that name it
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// An event id, of what it is and what refers to it
+    #[arg(long, value_name = "ID")]
+    pub event: Option<String>,
+    /// A trace id
+    #[arg(long, value_name = "ID")]
+    pub trace: Option<String>,
+    /// Everything that a query finds
+    #[arg(long, value_name = "QUERY")]
+    pub query: Option<String>,
+}
+
+/// `sillage store`.
+#[derive(Args, Debug)]
+pub struct StoreCommand {
+    #[command(flatten)]
+    pub common: Common,
+    /// The folder that the data is kept in; [store] path
+    #[arg(long, value_name = "FOLDER", global = true)]
+    pub data: Option<String>,
+    /// What to do with it
+    #[command(subcommand)]
+    pub task: StoreTask,
+}
+
+/// What to do with a data folder.
+#[derive(Subcommand, Debug)]
+pub enum StoreTask {
+    /// Read every byte, and tell what is damaged; changes nothing
+    Check,
+    /// Say what is in it; changes nothing
+    Stats,
+    /// Make every segment anew from its bodies, those that were set aside too; Sillage must not be running
+    Rebuild,
+    /// Copy it to a new folder, while Sillage runs or not
+    Backup {
+        /// Where to
+        #[arg(value_name = "FOLDER")]
+        to: PathBuf,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -96,6 +166,12 @@ mod tests {
         for command in ["demo", "serve", "check"] {
             assert!(Cli::try_parse_from(["sillage", command, "--config", "x.toml"]).is_ok(), "{command}");
         }
+        let store = ["sillage", "store", "--config", "x.toml", "backup", "to"];
+        assert!(Cli::try_parse_from(store).is_ok());
+        let forget = ["sillage", "forget", "--config", "x.toml", "--key", "a"];
+        assert!(Cli::try_parse_from(forget).is_ok());
+        assert!(Cli::try_parse_from(&forget[..4]).is_err(), "what is to be forgotten must be said");
+        assert!(Cli::try_parse_from([&forget[..], &["--trace", "b"]].concat()).is_err(), "one thing at a time");
         for command in ["demo", "serve"] {
             let given = ["sillage", command, "--listen", "127.0.0.1:0", "--data", "d"];
             assert!(Cli::try_parse_from(given).is_ok(), "{command}");

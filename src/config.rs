@@ -37,6 +37,8 @@ pub struct Config {
     pub store: store::Config,
     /// `[[source]]`: the brokers that are watched.
     pub sources: Vec<collector::source::Config>,
+    /// `[[redact]]`: what is taken out of everything before it is kept, beside what always is.
+    pub redact: Vec<collector::redact::Config>,
     /// What was said, and not left to its default.
     pub named: Named,
 }
@@ -118,7 +120,7 @@ const SECTIONS: [Section; 10] = [
     Section { name: "store", repeats: false, built: true },
     Section { name: "source", repeats: true, built: true },
     Section { name: "registry", repeats: false, built: false },
-    Section { name: "redact", repeats: true, built: false },
+    Section { name: "redact", repeats: true, built: true },
     Section { name: "webhook", repeats: true, built: false },
     Section { name: "alert", repeats: true, built: false },
     Section { name: "redrive", repeats: false, built: false },
@@ -189,10 +191,13 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     let otlp = single("otlp", &root, &mut mistakes);
     let store = single("store", &root, &mut mistakes);
     let sources = repeated("source", &root, &mut mistakes);
-    let (Some(web), Some(access), Some(otlp), Some(store), Some(sources)) = (web, access, otlp, store, sources) else {
+    let redact = repeated("redact", &root, &mut mistakes);
+    let (Some(web), Some(access), Some(otlp), Some(store), Some(sources), Some(redact)) =
+        (web, access, otlp, store, sources, redact)
+    else {
         return Err(in_order(mistakes, &unreadable, source));
     };
-    let config = Config { web, access, otlp, store, sources, named };
+    let config = Config { web, access, otlp, store, sources, redact, named };
     check(&config, &root, &mut mistakes);
     if mistakes.is_empty() { Ok((config, warnings)) } else { Err(in_order(mistakes, &unreadable, source)) }
 }
@@ -345,6 +350,14 @@ fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
         if let Err(error) = access.secret.reveal() {
             let says = format!("`secret` of [[access]] `{}`: {}", access.name, chain(&error));
             tell(&steps("secret"), says, "give the secret itself, or \"file:PATH\", or \"env:NAME\"");
+        }
+    }
+    for (index, rule) in config.redact.iter().enumerate() {
+        if let Err(error) = rule.check() {
+            let says = chain(&error);
+            let steps = [Step::Key("redact".to_owned()), Step::Index(index)];
+            let steps = [&steps[..], &key_in(&says, root.at(&steps))].concat();
+            tell(&steps, says, "");
         }
     }
     let mut names = BTreeMap::new();

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use collector::redact::{self, Redactor};
 use collector::{otlp, source};
-use store::{Board, Store};
+use store::{Board, Journal, Store};
 use subtle::ConstantTimeEq;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, timeout_at};
@@ -34,6 +35,7 @@ pub struct Collecting {
     /// Where OTLP over HTTP is received.
     pub otlp_http: SocketAddr,
     store: Arc<dyn Store>,
+    journal: Journal,
     board: Arc<Board>,
     otlp: otlp::Otlp,
     sources: source::Running,
@@ -57,21 +59,26 @@ impl Collecting {
         store: store::Config,
         otlp: otlp::Config,
         sources: Vec<source::Config>,
+        redact: &[redact::Config],
         access: &[web::Access],
     ) -> anyhow::Result<Collecting> {
         let allow = allow(access)?;
         let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
+        let redactor = Arc::new(Redactor::new(redact)?);
+        let folder = store.path.clone();
         let store = store::open(store).await?;
+        let journal = Journal::open(&folder)?;
         let board = Arc::new(Board::default());
         let [stop_otlp, stop_sources] = [(); 2].map(|()| CancellationToken::new());
         // Before any port opens: a source that this build can't watch ends the start.
-        let sources = source::start(sources, store.clone(), board.clone(), stop_sources.clone())?;
+        let sources = source::start(sources, store.clone(), board.clone(), redactor.clone(), stop_sources.clone())?;
         let otlp = otlp::start(otlp::Setup {
             config: otlp,
             store: store.clone(),
             board: board.clone(),
             allow,
             memory_limit_bytes,
+            redactor,
             limits: serve::Limits::default(),
             shutdown: stop_otlp.clone(),
         })
@@ -80,6 +87,7 @@ impl Collecting {
             otlp_grpc: otlp.grpc,
             otlp_http: otlp.http,
             store,
+            journal,
             board,
             otlp,
             sources,
@@ -97,7 +105,8 @@ impl Collecting {
             .enable_all()
             .build()
             .context("can't start threads")?;
-        let starting = web::start(web, access, self.store.clone(), self.board.clone(), stop_web.clone());
+        let starting =
+            web::start(web, access, self.store.clone(), self.journal.clone(), self.board.clone(), stop_web.clone());
         let started = web_runtime.spawn(starting).await.context("the console ended while it started")?;
         match started {
             Ok(web) => Ok(Console { url: web.url.clone(), collecting: self, web, web_runtime, stop_web }),

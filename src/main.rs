@@ -9,7 +9,9 @@ mod console; // the store, the collector and the console together
 mod signal; // when to stop
 
 mod check; // `sillage check`
+mod data; // `sillage store`
 mod demo; // `sillage demo`
+mod forget; // `sillage forget`
 mod serve; // `sillage serve`
 
 use std::process::ExitCode;
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo::run(demo),
         Command::Serve(serve) => serve::run(serve),
         Command::Check(check) => check::run(check),
+        Command::Forget(forget) => forget::run(forget),
+        Command::Store(store) => data::run(store),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -86,7 +86,7 @@ fn unframed(bytes: &[u8]) -> Body<'_> {
 
 /// Whether the first characters are those of a JSON object or list, so that a failure to parse it is worth telling.
 /// `[INFO] started` is not: what follows a bracket must be able to begin a value.
-fn looks_like_json(bytes: &[u8]) -> bool {
+pub(crate) fn looks_like_json(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut letters = bytes.iter().filter(|byte| !byte.is_ascii_whitespace());
     match letters.next() {

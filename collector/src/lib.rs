@@ -14,6 +14,9 @@ pub mod source; // brokers: one file each
 // What it says.
 pub mod decode; // what a body is
 
+// What nobody may read of it.
+pub mod redact; // taken out before anything is kept
+
 // What it hangs together with.
 pub mod correlate; // ids and coordinates under the names that each convention gives them
 

@@ -42,6 +42,7 @@ use self::answer::Wire;
 use self::endpoint::Endpoint;
 use self::forward::{Target, address};
 use crate::error::CollectorError;
+use crate::redact::Redactor;
 
 /// The largest request that is taken, in bytes after decompression: what the specification recommends
 /// (open-telemetry/opentelemetry-proto : docs/specification.md). Larger ones are refused for good; exporters then send smaller batches.
@@ -98,6 +99,8 @@ pub struct Setup {
     pub allow: Option<Allow>,
     /// `[store] memory_limit` in bytes: an eighth of it may be in flight.
     pub memory_limit_bytes: usize,
+    /// What takes out what nobody may read, before it is kept.
+    pub redactor: Arc<Redactor>,
     /// What each of the two sockets bears; [`serve::Limits::default`] but in tests.
     pub limits: serve::Limits,
     /// Cancelled to stop.
@@ -132,7 +135,7 @@ const FORWARD_DRAIN: Duration = Duration::from_secs(2);
 /// Starts to receive. Both addresses are listened on when this returns; it fails where one can't be, and where the configuration asks for
 /// something unsafe or impossible.
 pub async fn start(setup: Setup) -> Result<Otlp, CollectorError> {
-    let Setup { config, store, board, allow, memory_limit_bytes, limits, shutdown } = setup;
+    let Setup { config, store, board, allow, memory_limit_bytes, redactor, limits, shutdown } = setup;
     let allow_grpc = guard(&config, "grpc", config.grpc, allow.as_ref())?;
     let allow_http = guard(&config, "http", config.http, allow.as_ref())?;
     let target = if config.forward.is_empty() { None } else { Some(Target::read(&config.forward)?) };
@@ -150,6 +153,7 @@ pub async fn start(setup: Setup) -> Result<Otlp, CollectorError> {
         admission: Admission::new(memory_limit_bytes / IN_FLIGHT_SHARE),
         decoders: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
         forward,
+        redactor,
         told_about_metrics: Mutex::new(None),
         logged_refusals: Mutex::new(None),
     });

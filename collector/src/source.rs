@@ -32,6 +32,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::CollectorError;
+use crate::redact::Redactor;
 use notice::Notice;
 use raw::Raw;
 
@@ -104,6 +105,7 @@ pub fn start(
     configs: Vec<Config>,
     store: Arc<dyn Store>,
     board: Arc<Board>,
+    redactor: Arc<Redactor>,
     shutdown: CancellationToken,
 ) -> Result<Running, CollectorError> {
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
@@ -121,7 +123,7 @@ pub fn start(
         .into_iter()
         .map(|source| {
             let notice = Notice::begin(board.clone(), source.as_ref());
-            tokio::spawn(follow(source, store.clone(), notice, shutdown.clone()))
+            tokio::spawn(follow(source, store.clone(), notice, redactor.clone(), shutdown.clone()))
         })
         .collect();
     Ok(Running { tasks })
@@ -139,10 +141,16 @@ impl Running {
 }
 
 /// Watches one source until everything stops.
-async fn follow(source: Arc<dyn Source>, store: Arc<dyn Store>, notice: Notice, shutdown: CancellationToken) {
+async fn follow(
+    source: Arc<dyn Source>,
+    store: Arc<dyn Store>,
+    notice: Notice,
+    redactor: Arc<Redactor>,
+    shutdown: CancellationToken,
+) {
     let mut back_off = BACK_OFF_MIN;
     while !shutdown.is_cancelled() {
-        match watch(source.as_ref(), store.as_ref(), &notice, &shutdown).await {
+        match watch(source.as_ref(), store.as_ref(), &notice, &redactor, &shutdown).await {
             Ok(kept) if kept > 0 => back_off = BACK_OFF_MIN,
             Ok(_) => {}
             Err(CollectorError::Store(StoreError::Closed)) => return,
@@ -160,6 +168,7 @@ async fn watch(
     source: &dyn Source,
     store: &dyn Store,
     notice: &Notice,
+    redactor: &Arc<Redactor>,
     shutdown: &CancellationToken,
 ) -> Result<u64, CollectorError> {
     let checkpoint = store.checkpoint(source.name()).await?;
@@ -176,7 +185,7 @@ async fn watch(
             batch = tail.next() => batch,
         };
         let Some(batch) = batch else { break Ok(kept) };
-        match keep(batch, store, notice, shutdown).await {
+        match keep(batch, store, notice, redactor, shutdown).await {
             Ok(()) => kept += 1,
             Err(error) => break Err(error),
         }
@@ -191,6 +200,7 @@ async fn keep(
     batch: Batch,
     store: &dyn Store,
     notice: &Notice,
+    redactor: &Arc<Redactor>,
     shutdown: &CancellationToken,
 ) -> Result<(), CollectorError> {
     let Batch { raws, checkpoint } = batch;
@@ -199,7 +209,7 @@ async fn keep(
     loop {
         // The store takes what it is given, so a copy stays here until it has said yes. Bodies are shared, not copied.
         let again = raws.clone();
-        let entries = decoded(raws).await;
+        let entries = decoded(raws, redactor.clone()).await;
         match store.append(entries, checkpoint.clone()).await {
             Ok(_) => {
                 notice.kept(count);
@@ -218,12 +228,16 @@ async fn keep(
     }
 }
 
-/// Decodes off the runtime: a batch takes tens of milliseconds.
-async fn decoded(raws: Vec<Raw>) -> Vec<Entry> {
+/// Takes out what nobody may read, and decodes what is left; off the runtime, because a batch takes tens of milliseconds.
+async fn decoded(raws: Vec<Raw>, redactor: Arc<Redactor>) -> Vec<Entry> {
     if raws.is_empty() {
         return Vec::new();
     }
-    tokio::task::spawn_blocking(move || raws.into_iter().map(|raw| Entry::Record(crate::decode::record(raw))).collect())
+    let decode = move |mut raw: Raw| {
+        redactor.raw(&mut raw);
+        Entry::Record(crate::decode::record(raw))
+    };
+    tokio::task::spawn_blocking(move || raws.into_iter().map(decode).collect())
         .await
         .expect("decoding any bytes doesn't panic, as its property test shows")
 }

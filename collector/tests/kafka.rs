@@ -42,7 +42,7 @@ impl Watching {
 
     fn of(config: Config, store: Arc<dyn Store>) -> Watching {
         let (board, stop) = (Arc::new(Board::default()), CancellationToken::new());
-        let running = source::start(vec![config], store, board.clone(), stop.clone()).unwrap();
+        let running = source::start(vec![config], store, board.clone(), Arc::default(), stop.clone()).unwrap();
         Watching { board, stop, running }
     }
 

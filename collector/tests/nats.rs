@@ -78,7 +78,7 @@ impl Watching {
         });
         let config: Config = serde_json::from_value(config).unwrap();
         let (board, stop) = (Arc::new(Board::default()), CancellationToken::new());
-        let running = source::start(vec![config], store, board.clone(), stop.clone()).unwrap();
+        let running = source::start(vec![config], store, board.clone(), Arc::default(), stop.clone()).unwrap();
         Watching { board, stop, running }
     }
 

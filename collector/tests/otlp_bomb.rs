@@ -52,6 +52,7 @@ async fn bombs_of_a_gibibyte_are_refused_for_good_within_little_memory() {
         board: Arc::new(Board::default()),
         allow: None,
         memory_limit_bytes: 512 << 20,
+        redactor: Arc::default(),
         limits: serve::Limits::default(),
         shutdown: CancellationToken::new(),
     })

@@ -44,6 +44,7 @@ async fn replay(scenario: &str) -> Replayed {
         board: Arc::new(Board::default()),
         allow: None,
         memory_limit_bytes: 512 << 20,
+        redactor: Arc::default(),
         limits: serve::Limits::default(),
         shutdown: shutdown.clone(),
     })

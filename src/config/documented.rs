@@ -26,6 +26,7 @@ fn known() -> BTreeSet<String> {
     add("access", read::known_keys::<web::Access>(&[]));
     add("otlp", read::known_keys::<collector::otlp::Config>(&[]));
     add("store", read::known_keys::<store::Config>(&[]));
+    add("redact", read::known_keys::<collector::redact::Config>(&[]));
     add("source", vec!["type"]);
     for kind in ["kafka", "nats"] {
         add("source", read::known_keys::<collector::source::Config>(&[("type", kind)]));

@@ -13,6 +13,7 @@ mod foreign; // producers and consumers in other languages, instrumented by Open
 mod generator; // telemetrygen, OpenTelemetry's own load generator
 mod jetstream; // NATS beside Kafka
 mod kafka_source; // what is read from a real Kafka, and what is left alone there
+mod operator; // what is redacted, forgotten, checked, rebuilt, copied
 mod otlp_receiver; // OTLP in every transport and encoding, good and bad
 mod recorded; // what OpenTelemetry's instrumentations sent, sent once more
 mod trouble; // brokers that are down, disks that refuse, folders that are damaged

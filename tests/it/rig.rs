@@ -1,5 +1,6 @@
 //! What the tests stand on. One file each: the program, the parts, and the wires between.
 
+pub mod folder; // what stands in a data folder
 pub mod home; // the built program as a process, and its folder
 pub mod http; // the smallest HTTP client
 pub mod kafka; // a real Apache Kafka

@@ -7,6 +7,7 @@ mod answer; // JSON made beside the runtime, and how much of it
 mod ask; // what an address asks: parameters and names
 mod decide; // what is asked of a whole flow
 mod flow; // flow, event, record
+mod forget; // forgets entries
 mod live; // what goes through right now
 mod metrics; // for Prometheus and its like
 mod probe; // is it alive, is it ready
@@ -18,7 +19,7 @@ mod topics; // who writes and reads what
 mod view; // what the API shows of the store's types
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::state::AppState;
 
@@ -35,6 +36,7 @@ pub fn routes() -> Router<AppState> {
         .route("/topics", get(topics::list))
         .route("/topics/{source}/{topic}", get(topics::show))
         .route("/live", live::route())
+        .route("/forget", post(forget::act))
         .route("/status", get(status::show))
         .fallback(problem::nowhere)
         .method_not_allowed_fallback(problem::only_get)

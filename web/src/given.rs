@@ -19,6 +19,8 @@ use crate::{routes, state};
 pub struct Console {
     app: Router,
     headers: Vec<(&'static str, String)>,
+    /// What holds the journal.
+    folder: tempfile::TempDir,
 }
 
 /// What the console answered.
@@ -54,14 +56,21 @@ impl Console {
     }
 
     fn with(config: &Config, access: &[Access], store: Arc<dyn Store>, board: Arc<Board>) -> Console {
-        let state = state(config, access, store, board, CancellationToken::new()).unwrap();
-        Console { app: routes::app(state), headers: Vec::new() }
+        let folder = tempfile::tempdir().unwrap();
+        let journal = store::Journal::open(folder.path()).unwrap();
+        let state = state(config, access, store, journal, board, CancellationToken::new()).unwrap();
+        Console { app: routes::app(state), headers: Vec::new(), folder }
     }
 
     /// With a header on every request from now on.
     pub fn sending(mut self, name: &'static str, value: &str) -> Console {
         self.headers.push((name, value.to_owned()));
         self
+    }
+
+    /// What stands in the journal.
+    pub fn journal(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("journal")).unwrap()
     }
 
     /// What a request is answered.

@@ -118,6 +118,11 @@ impl Links {
         self.to("/status")
     }
 
+    /// Where entries are forgotten.
+    pub fn forget(&self) -> Href {
+        self.to("/forget")
+    }
+
     /// The login form.
     pub fn login(&self) -> Href {
         self.to("/login")

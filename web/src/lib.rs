@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use store::{Board, Store};
+use store::{Board, Journal, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -100,11 +100,12 @@ pub async fn start(
     config: Config,
     access: Vec<Access>,
     store: Arc<dyn Store>,
+    journal: Journal,
     board: Arc<Board>,
     shutdown: CancellationToken,
 ) -> Result<Web, WebError> {
     config.check(&access)?;
-    let state = state(&config, &access, store, board, shutdown.clone())?;
+    let state = state(&config, &access, store, journal, board, shutdown.clone())?;
     let listener =
         TcpListener::bind(config.listen).await.map_err(|source| WebError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(|source| WebError::Listen { address: config.listen, source })?;
@@ -121,12 +122,14 @@ fn state(
     config: &Config,
     access: &[Access],
     store: Arc<dyn Store>,
+    journal: Journal,
     board: Arc<Board>,
     stopping: CancellationToken,
 ) -> Result<AppState, WebError> {
     let prefix = config.public_url.as_ref().map_or("", |url| url.path.as_str());
     Ok(AppState {
         store,
+        journal,
         board,
         links: Links::below(prefix),
         door: Arc::new(door(config, access)?),

@@ -5,6 +5,7 @@
 pub mod overview; // is anything wrong right now, and where do I click?
 
 pub mod flows; // the flows that a query finds
+pub mod forget; // forgets entries, for good
 
 pub mod search; // straight to what a word names
 

@@ -10,7 +10,7 @@ use tower::ServiceBuilder;
 use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 
-use crate::page::{flow, flows, help, live, login, overview, search, status, theme, topic, topics};
+use crate::page::{flow, flows, forget, help, live, login, overview, search, status, theme, topic, topics};
 use crate::state::AppState;
 use crate::{api, asset, guard, page};
 
@@ -29,6 +29,7 @@ pub fn app(state: AppState) -> Router {
         .route("/topics", get(topics::show))
         .route("/topic/{source}/{topic}", get(topic::show))
         .route("/status", get(status::show))
+        .route("/forget", get(forget::show).post(forget::act))
         .route("/help", get(help::show))
         .route("/login", get(login::show).post(login::log_in))
         .route("/logout", post(login::log_out))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use store::{Board, Store};
+use store::{Board, Journal, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
@@ -14,6 +14,8 @@ use crate::href::Links;
 pub struct AppState {
     /// What Sillage remembers.
     pub store: Arc<dyn Store>,
+    /// What people decided.
+    pub journal: Journal,
     /// What the collector reports of itself.
     pub board: Arc<Board>,
     /// Writes our addresses.

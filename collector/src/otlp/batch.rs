@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
 
 use store::{Entry, Log, Span, Timestamp, Value};
 
 use crate::correlate::{attribute, span};
+use crate::redact::Redactor;
 
 /// `service.name` where none is told (open-telemetry/opentelemetry-specification : specification/resource/sdk.md).
 pub(super) const UNKNOWN_SERVICE: &str = "unknown_service";
@@ -21,18 +23,21 @@ pub(super) struct Batch {
     pub data_points: u64,
     /// When the request came, by our clock.
     pub received_at: Timestamp,
+    /// What takes out what nobody may read, before anything is read out of an entry.
+    pub redactor: Arc<Redactor>,
     /// How often each log was seen in this request, by a hash of its content.
     seen: HashMap<u64, u32>,
     hashes: RandomState,
 }
 
 impl Batch {
-    pub(super) fn new(received_at: Timestamp) -> Batch {
+    pub(super) fn new(received_at: Timestamp, redactor: Arc<Redactor>) -> Batch {
         Batch {
             entries: Vec::new(),
             rejected: 0,
             data_points: 0,
             received_at,
+            redactor,
             seen: HashMap::new(),
             hashes: RandomState::new(),
         }
@@ -40,6 +45,7 @@ impl Batch {
 
     /// Takes in a span, and reads what it says of messaging.
     pub(super) fn add_span(&mut self, mut span: Span) {
+        self.redactor.span(&mut span);
         span.messaging = span::messaging(&span.name, span.kind, &span.attributes);
         self.entries.push(Entry::Span(span));
     }
@@ -51,6 +57,7 @@ impl Batch {
 
     /// Takes in a log, reads which event it is about, and counts it among its equals.
     pub(super) fn add_log(&mut self, mut log: Log) {
+        self.redactor.log(&mut log);
         log.event_id = attribute::event_id_of_log(&log.attributes, &log.body);
         let times = self.seen.entry(self.hash(&log)).or_default();
         log.ordinal = *times;

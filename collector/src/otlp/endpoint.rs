@@ -18,6 +18,7 @@ use super::forward::Forward;
 use super::refusal::Refusal;
 use super::wire::{Budget, DecodeError};
 use super::{Allow, Signal, json, protobuf, request};
+use crate::redact::Redactor;
 
 /// What answers requests, on both ports.
 pub(super) struct Endpoint {
@@ -28,6 +29,8 @@ pub(super) struct Endpoint {
     /// As many as there are cores: more at once would only hold more memory.
     pub decoders: Arc<Semaphore>,
     pub forward: Option<Forward>,
+    /// What takes out what nobody may read.
+    pub redactor: Arc<Redactor>,
     /// When metrics' senders were last told that metrics are not kept.
     pub told_about_metrics: Mutex<Option<Instant>>,
     /// When it was last logged that requests are refused.
@@ -117,11 +120,12 @@ impl Endpoint {
     async fn decode(&self, message: Message, admitted: Admitted) -> Result<(Message, Batch, Admitted), Refusal> {
         let received_at = Timestamp::now();
         if !message.gzip && message.bytes.len() <= DECODE_HERE_BYTES {
-            return decode(message, admitted, received_at);
+            return decode(message, admitted, received_at, Arc::clone(&self.redactor));
         }
+        let redactor = Arc::clone(&self.redactor);
         let turn = Arc::clone(&self.decoders).acquire_owned().await;
         let decoded = tokio::task::spawn_blocking(move || {
-            let decoded = decode(message, admitted, received_at);
+            let decoded = decode(message, admitted, received_at, redactor);
             drop(turn);
             decoded
         });
@@ -180,12 +184,13 @@ fn decode(
     mut message: Message,
     mut admitted: Admitted,
     received_at: Timestamp,
+    redactor: Arc<Redactor>,
 ) -> Result<(Message, Batch, Admitted), Refusal> {
     if message.gzip {
         message.bytes = request::gunzip(&message.bytes, &mut admitted)?;
         message.gzip = false;
     }
-    let (mut batch, mut budget) = (Batch::new(received_at), Budget::new());
+    let (mut batch, mut budget) = (Batch::new(received_at, redactor), Budget::new());
     let bytes = &message.bytes;
     let decoded = match (message.signal, message.json) {
         (Signal::Traces, false) => protobuf::traces(bytes, &mut batch, &mut budget),

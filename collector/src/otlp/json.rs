@@ -19,13 +19,14 @@ use self::mirror::{LogsRequest, MetricsRequest, TracesRequest};
 use super::batch::{self, Batch};
 use super::protobuf;
 use super::wire::{Budget, DecodeError};
+use crate::redact::Redactor;
 
 /// Reads an `ExportTraceServiceRequest`.
 pub(super) fn traces(request: &[u8], batch: &mut Batch, budget: &mut Budget) -> Result<(), DecodeError> {
     for group in parse::<TracesRequest>(request, budget)?.resource_spans {
-        let shared = Arc::new(resource(group.resource));
+        let shared = Arc::new(resource(group.resource, &batch.redactor));
         for scoped in group.scope_spans {
-            let origin = (Arc::clone(&shared), Arc::new(scope(scoped.scope)));
+            let origin = (Arc::clone(&shared), Arc::new(scope(scoped.scope, &batch.redactor)));
             for told in scoped.spans {
                 match span(told, &origin, batch) {
                     Some(span) => batch.add_span(span),
@@ -40,9 +41,9 @@ pub(super) fn traces(request: &[u8], batch: &mut Batch, budget: &mut Budget) -> 
 /// Reads an `ExportLogsServiceRequest`.
 pub(super) fn logs(request: &[u8], batch: &mut Batch, budget: &mut Budget) -> Result<(), DecodeError> {
     for group in parse::<LogsRequest>(request, budget)?.resource_logs {
-        let shared = Arc::new(resource(group.resource));
+        let shared = Arc::new(resource(group.resource, &batch.redactor));
         for scoped in group.scope_logs {
-            let origin = (Arc::clone(&shared), Arc::new(scope(scoped.scope)));
+            let origin = (Arc::clone(&shared), Arc::new(scope(scoped.scope, &batch.redactor)));
             for told in scoped.log_records {
                 let log = log(told, &origin, batch);
                 batch.add_log(log);
@@ -71,14 +72,17 @@ fn attributes(entries: Vec<mirror::KeyValue>) -> Attributes {
     entries.into_iter().map(|entry| (entry.key, entry.value.0)).collect()
 }
 
-fn resource(told: Option<mirror::Resource>) -> Resource {
-    let attributes = attributes(told.unwrap_or_default().attributes);
+fn resource(told: Option<mirror::Resource>, redactor: &Redactor) -> Resource {
+    let mut attributes = attributes(told.unwrap_or_default().attributes);
+    redactor.attributes(&mut attributes);
     Resource { service: batch::service(&attributes), attributes }
 }
 
-fn scope(told: Option<mirror::Scope>) -> Scope {
+fn scope(told: Option<mirror::Scope>, redactor: &Redactor) -> Scope {
     let told = told.unwrap_or_default();
-    Scope { name: told.name, version: told.version, attributes: attributes(told.attributes) }
+    let mut attributes = attributes(told.attributes);
+    redactor.attributes(&mut attributes);
+    Scope { name: told.name, version: told.version, attributes }
 }
 
 /// A span; `None` where its trace id or span id is none.

@@ -10,6 +10,7 @@ use store::{Span, SpanId, Timestamp, TraceId, Value};
 
 use super::batch::{self, Batch};
 use super::wire::{Budget, DecodeError, Field, Fields, VALUE_DEPTH_MAX};
+use crate::redact::Redactor;
 
 type Decoded<T> = Result<T, DecodeError>;
 
@@ -25,7 +26,8 @@ struct Origin {
 
 /// Reads an `ExportTraceServiceRequest`.
 pub(super) fn traces(request: &[u8], batch: &mut Batch, budget: &mut Budget) -> Decoded<()> {
-    each_record("ExportTraceServiceRequest", request, budget, &mut |record, origin, budget| {
+    let redactor = Arc::clone(&batch.redactor);
+    each_record("ExportTraceServiceRequest", request, &redactor, budget, &mut |record, origin, budget| {
         match span(record, origin, batch.received_at, budget)? {
             Some(span) => batch.add_span(span),
             None => batch.reject_span(),
@@ -36,7 +38,8 @@ pub(super) fn traces(request: &[u8], batch: &mut Batch, budget: &mut Budget) -> 
 
 /// Reads an `ExportLogsServiceRequest`.
 pub(super) fn logs(request: &[u8], batch: &mut Batch, budget: &mut Budget) -> Decoded<()> {
-    each_record("ExportLogsServiceRequest", request, budget, &mut |record, origin, budget| {
+    let redactor = Arc::clone(&batch.redactor);
+    each_record("ExportLogsServiceRequest", request, &redactor, budget, &mut |record, origin, budget| {
         let log = log(record, origin, batch.received_at, budget)?;
         batch.add_log(log);
         Ok(())
@@ -81,7 +84,13 @@ fn each_nested<'a>(
 
 /// Traces and logs nest alike: request (1) resource group (2) scope group (2) record; the resource and the scope are field 1 of their group.
 /// A group is walked twice, because its resource may stand behind its records; skipping costs next to nothing.
-fn each_record(message: &'static str, request: &[u8], budget: &mut Budget, take: &mut Take<'_>) -> Decoded<()> {
+fn each_record(
+    message: &'static str,
+    request: &[u8],
+    redactor: &Redactor,
+    budget: &mut Budget,
+    take: &mut Take<'_>,
+) -> Decoded<()> {
     each_nested(message, request, 1, &mut |group| {
         let mut told = Resource { service: batch::UNKNOWN_SERVICE.to_owned(), attributes: Attributes::new() };
         budget.pay_for::<Resource>()?;
@@ -89,6 +98,7 @@ fn each_record(message: &'static str, request: &[u8], budget: &mut Budget, take:
             told = resource(bytes, budget)?;
             Ok(())
         })?;
+        redactor.attributes(&mut told.attributes);
         let shared = Arc::new(told);
         each_nested("resource group", group, 2, &mut |scoped| {
             let mut told = Scope::default();
@@ -97,6 +107,7 @@ fn each_record(message: &'static str, request: &[u8], budget: &mut Budget, take:
                 told = scope(bytes, budget)?;
                 Ok(())
             })?;
+            redactor.attributes(&mut told.attributes);
             let origin = Origin { resource: Arc::clone(&shared), scope: Arc::new(told) };
             each_nested("scope group", scoped, 2, &mut |record| take(record, &origin, budget))
         })

@@ -82,6 +82,7 @@ impl Given {
             board: Arc::clone(&board),
             allow: self.allow,
             memory_limit_bytes: self.memory_limit_bytes,
+            redactor: Arc::default(),
             limits: self.limits,
             shutdown: shutdown.clone(),
         })

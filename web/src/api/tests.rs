@@ -370,7 +370,9 @@ async fn open(store: Arc<Memory>, path: &str, last_event_id: Option<&str>) -> Bo
 }
 
 async fn open_until(stopping: CancellationToken, store: Arc<Memory>, path: &str, last_event_id: Option<&str>) -> Body {
-    let state = state(&Config::default(), &[], store, Arc::default(), stopping).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = store::Journal::open(folder.path()).unwrap();
+    let state = state(&Config::default(), &[], store, journal, Arc::default(), stopping).unwrap();
     let mut request = Request::get(path).header("host", "localhost:7455");
     if let Some(id) = last_event_id {
         request = request.header("last-event-id", id);

@@ -11,7 +11,7 @@ fn read(
     decode: fn(&[u8], &mut Batch, &mut Budget) -> Result<(), DecodeError>,
     request: &serde_json::Value,
 ) -> Result<Batch, DecodeError> {
-    let mut batch = Batch::new(Timestamp::from_nanos(7));
+    let mut batch = Batch::new(Timestamp::from_nanos(7), std::sync::Arc::default());
     decode(request.to_string().as_bytes(), &mut batch, &mut Budget::new())?;
     Ok(batch)
 }
@@ -173,7 +173,7 @@ fn a_flood_of_empty_objects_runs_out_of_budget_and_not_out_of_memory() {
         request.extend_from_slice(b",{}");
     }
     request.extend_from_slice(b"]}]}]}");
-    let mut batch = Batch::new(Timestamp::default());
+    let mut batch = Batch::new(Timestamp::default(), std::sync::Arc::default());
     assert_eq!(traces(&request, &mut batch, &mut Budget::new()), Err(DecodeError::TooLarge));
     // The thread is not spoilt for the next request.
     assert!(read(traces, &span_with(json!({}))).is_ok());

@@ -38,7 +38,7 @@ fn request_of(spans: Vec<proto::Span>) -> ExportTraceServiceRequest {
 }
 
 fn read(request: &[u8]) -> Decoded<Batch> {
-    let mut batch = Batch::new(Timestamp::from_nanos(1));
+    let mut batch = Batch::new(Timestamp::from_nanos(1), std::sync::Arc::default());
     traces(request, &mut batch, &mut Budget::new())?;
     Ok(batch)
 }
@@ -184,7 +184,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = read(&bytes);
-        let mut batch = Batch::new(Timestamp::default());
+        let mut batch = Batch::new(Timestamp::default(), std::sync::Arc::default());
         let _ = logs(&bytes, &mut batch, &mut Budget::new());
         let _ = metrics(&bytes, &mut batch);
     }
@@ -221,7 +221,7 @@ fn a_log_is_read_with_all_it_says() {
     };
     let scope_logs = vec![ScopeLogs { log_records: vec![record.clone(), record], ..Default::default() }];
     let request = ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { scope_logs, ..Default::default() }] };
-    let mut batch = Batch::new(Timestamp::from_nanos(9));
+    let mut batch = Batch::new(Timestamp::from_nanos(9), std::sync::Arc::default());
     logs(&request.encode_to_vec(), &mut batch, &mut Budget::new()).unwrap();
     let [Entry::Log(log), Entry::Log(again)] = batch.entries.as_slice() else { panic!("{batch:?}") };
     assert_eq!((log.timestamp.as_nanos(), log.severity, log.severity_text.as_str()), (5, 17, "error"));
@@ -297,7 +297,7 @@ fn data_points_of_metrics_are_counted() {
     let request = ExportMetricsServiceRequest {
         resource_metrics: vec![proto_metrics::ResourceMetrics { scope_metrics, ..Default::default() }],
     };
-    let mut batch = Batch::new(Timestamp::default());
+    let mut batch = Batch::new(Timestamp::default(), std::sync::Arc::default());
     metrics(&request.encode_to_vec(), &mut batch).unwrap();
     assert_eq!(batch.data_points, 6);
 }
@@ -307,7 +307,7 @@ fn recorded(scenario: &str) -> Vec<Span> {
     let file = format!("{}/../tests/recordings/{scenario}.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
     let mut text = String::new();
     flate2::read::GzDecoder::new(std::fs::File::open(file).unwrap()).read_to_string(&mut text).unwrap();
-    let mut batch = Batch::new(Timestamp::default());
+    let mut batch = Batch::new(Timestamp::default(), std::sync::Arc::default());
     for line in text.lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         if line["otlp"] == "traces" {

@@ -59,7 +59,21 @@ impl Detail {
         if joined.held.copies > 1 {
             detail.pairs.push(("received".to_owned(), format!("{} times, kept once", joined.held.copies)));
         }
+        if detail.is_redacted() {
+            detail.pairs.push(("redacted".to_owned(), "some of it was taken out before it was kept".to_owned()));
+        }
         Some(detail)
+    }
+}
+
+impl Detail {
+    /// Whether something was taken out of what is shown.
+    fn is_redacted(&self) -> bool {
+        let tokens = self.payload.iter().flat_map(|payload| &payload.tokens).map(|token| token.text.as_str());
+        let lists = self.lists.iter().flat_map(|(_, list)| list);
+        let events = self.events.iter().flat_map(|(_, _, list)| list);
+        let pairs = self.pairs.iter().chain(lists).chain(events).map(|(_, value)| value.as_str());
+        tokens.chain(pairs).chain([self.title.as_str(), &self.stack_trace]).any(store::redacted::is_in)
     }
 }
 

@@ -146,3 +146,13 @@ async fn a_page_of_one_order_is_light() {
     let page = journey().await.page(TRACE).await;
     assert!(page.body.len() < 64 * 1024, "{} bytes", page.body.len());
 }
+
+#[tokio::test]
+async fn an_entry_says_that_something_was_taken_out_of_it() {
+    let record =
+        |offset, body: &'static str| store::fixture::record("orders", 0, offset).trace(1).body(body).at(offset as f64);
+    let entries = vec![record(1, r#"{"password":"[redacted]"}"#).entry(), record(2, r#"{"password":"x"}"#).entry()];
+    let console = Console::over(holding(entries).await);
+    console.page("/record/main/orders/0%401").await.shows("redacted some of it was taken out before it was kept");
+    console.page("/record/main/orders/0%402").await.hides("taken out");
+}
