@@ -87,7 +87,7 @@ async fn a_restart_loses_nothing_and_doubles_nothing() {
 async fn a_copy_of_the_folder_at_any_moment_opens_with_all_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let live = folder.path().join("live");
-    let store = Arc::new(Index::open(IndexConfig { seal_entries: 40, ..IndexConfig::new(&live) }).unwrap());
+    let store = Arc::new(Index::open(IndexConfig { seal_entries: 200, ..IndexConfig::new(&live) }).unwrap());
     let acknowledged = Arc::new(AtomicI64::new(0));
     let copies = Arc::new(AtomicI64::new(0));
     let appending = {
@@ -99,6 +99,8 @@ async fn a_copy_of_the_folder_at_any_moment_opens_with_all_that_was_acknowledged
                 let end = numbers.end;
                 store.append(numbers.map(placed).collect(), reached(end)).await.unwrap();
                 acknowledged.store(end, Ordering::SeqCst);
+                // So that a copy gets done between two seals on a busy machine too.
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                 batch += 1;
             }
         })
