@@ -126,8 +126,9 @@ enum Signal {
     Metrics,
 }
 
-/// The share of the memory limit that requests in flight may take.
-const IN_FLIGHT_SHARE: usize = 8;
+/// The share of the memory limit that the bytes of requests in flight may take. What decoding makes of them takes four times as much
+/// until it is kept, so this stands for about a sixth of the limit.
+const IN_FLIGHT_SHARE: usize = 32;
 
 /// How long copies that wait to be sent on may still be sent after a stop was asked for.
 const FORWARD_DRAIN: Duration = Duration::from_secs(2);
@@ -146,11 +147,13 @@ pub async fn start(setup: Setup) -> Result<Otlp, CollectorError> {
     }
     let (forward, sender) = target.map(|target| forward::forward(target, Arc::clone(&board))).unzip();
     board.post(status(grpc, http));
+    let admission = Admission::new(memory_limit_bytes / IN_FLIGHT_SHARE);
+    board.measure("OTLP requests in flight", admission.gauge());
     let endpoint = Arc::new(Endpoint {
         name: SourceName::from(SOURCE),
         store,
         board,
-        admission: Admission::new(memory_limit_bytes / IN_FLIGHT_SHARE),
+        admission,
         decoders: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
         forward,
         redactor,

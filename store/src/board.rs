@@ -1,6 +1,7 @@
 //! The notice board: what the collector reports of itself, and pages and `/readyz` read. In memory only; nothing here must outlive the process.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use parking_lot::RwLock;
 
@@ -12,6 +13,19 @@ use crate::time::Timestamp;
 pub struct Board {
     sources: RwLock<BTreeMap<SourceName, SourceStatus>>,
     refused: RwLock<BTreeMap<String, u64>>,
+    memory: RwLock<Vec<Gauge>>,
+}
+
+/// What takes memory outside the store, and how to ask how much.
+struct Gauge {
+    what: &'static str,
+    ask: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl fmt::Debug for Gauge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} bytes", self.what, (self.ask)())
+    }
 }
 
 /// How one source fares.
@@ -96,6 +110,16 @@ impl Board {
     /// Counts something that was refused or dropped, by reason: nothing is ever refused silently.
     pub fn count_refused(&self, reason: &str, many: u64) {
         *self.refused.write().entry(reason.to_owned()).or_default() += many;
+    }
+
+    /// Puts up who counts the bytes of memory that something outside the store takes.
+    pub fn measure(&self, what: &'static str, ask: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.memory.write().push(Gauge { what, ask: Box::new(ask) });
+    }
+
+    /// What takes how many bytes of memory outside the store.
+    pub fn memory(&self) -> Vec<(&'static str, u64)> {
+        self.memory.read().iter().map(|gauge| (gauge.what, (gauge.ask)())).collect()
     }
 
     /// What was refused since the start, by reason.

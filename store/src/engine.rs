@@ -171,6 +171,25 @@ pub struct Stats {
     pub free_bytes: Option<u64>,
     /// Why the store refuses entries now, where it does.
     pub refusing: Option<String>,
+    /// How many appends were refused since the start, for whatever reason.
+    pub refused: u64,
+    /// Entries kept a second, over the last minute.
+    pub per_second: f64,
+    /// The slowest fsync of the last minute.
+    pub slowest_fsync: Option<Duration>,
+    /// What takes memory.
+    pub memory: MemoryUse,
+}
+
+/// What takes memory, as it is counted; and what the operating system says.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MemoryUse {
+    /// The limit for the whole process; 0 where there is none.
+    pub limit: u64,
+    /// What takes how many bytes.
+    pub parts: Vec<(&'static str, u64)>,
+    /// How many bytes of memory the process has in use; `None` where that can't be said.
+    pub resident: Option<u64>,
 }
 
 /// Why a store could not do what it was asked.

@@ -3,12 +3,16 @@
 //! All file access of the store goes through here, so that a test can stand in for the disk.
 
 #[cfg(any(test, feature = "fixture"))]
+pub mod crash; // what a power cut may leave, for tests
+#[cfg(any(test, feature = "fixture"))]
 pub mod fault; // disks that misbehave, for tests
+mod step; // one change to a folder
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use self::step::Step;
 use crate::engine::StoreError;
 
 /// An error of a file, with what was tried.
@@ -24,6 +28,7 @@ pub fn make_folder(path: &Path) -> Result<(), StoreError> {
     }
     let made = before(Operation::Create, path).and_then(|()| fs::create_dir_all(path));
     made.map_err(failed("can't make the folder", path))?;
+    did(path, Step::MakeFolder);
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
         _ => Ok(()),
@@ -33,7 +38,9 @@ pub fn make_folder(path: &Path) -> Result<(), StoreError> {
 /// Makes durable which files are in a folder: without it, a new name can be lost in a power cut although its content was synced.
 pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
     let folder = File::open(path).map_err(failed("can't open the folder", path))?;
-    sync(&folder, path).map_err(failed("can't sync the folder", path))
+    before(Operation::Sync, path).and_then(|()| folder.sync_all()).map_err(failed("can't sync the folder", path))?;
+    did(path, Step::SyncFolder);
+    Ok(())
 }
 
 /// Writes a new file and makes its content durable, but not its name.
@@ -45,25 +52,53 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 /// Makes a new file, or empties the one that was there.
 pub fn create(path: &Path) -> Result<File, StoreError> {
-    before(Operation::Create, path).and_then(|()| File::create(path)).map_err(failed("can't create", path))
+    let created = before(Operation::Create, path).and_then(|()| File::create(path));
+    let created = created.map_err(failed("can't create", path))?;
+    did(path, Step::Create);
+    Ok(created)
+}
+
+/// Opens a file to write to its end, or makes it.
+pub fn open_to_append(path: &Path) -> Result<File, StoreError> {
+    let is_new = !path.exists();
+    let opened = before(Operation::Create, path).and_then(|()| OpenOptions::new().create(true).append(true).open(path));
+    let opened = opened.map_err(failed("can't open", path))?;
+    if is_new {
+        did(path, Step::Create);
+    }
+    Ok(opened)
+}
+
+/// Shortens a file to so many bytes.
+pub fn cut(file: &File, path: &Path, length: u64) -> io::Result<()> {
+    before(Operation::Write, path)?;
+    file.set_len(length)?;
+    did(path, |path| Step::Cut(path, length));
+    Ok(())
 }
 
 /// Writes to the end of what was written.
 pub fn append(file: &mut File, path: &Path, bytes: &[u8]) -> io::Result<()> {
     before(Operation::Write, path)?;
-    file.write_all(bytes)
+    file.write_all(bytes)?;
+    did(path, |path| Step::Write(path, bytes.to_vec()));
+    Ok(())
 }
 
 /// Makes a file durable, with its length and times.
 pub fn sync(file: &File, path: &Path) -> io::Result<()> {
     before(Operation::Sync, path)?;
-    file.sync_all()
+    file.sync_all()?;
+    did(path, Step::Sync);
+    Ok(())
 }
 
 /// Makes a file's content durable, which costs less than [`sync`].
 pub fn sync_content(file: &File, path: &Path) -> io::Result<()> {
     before(Operation::Sync, path)?;
-    file.sync_data()
+    file.sync_data()?;
+    did(path, Step::Sync);
+    Ok(())
 }
 
 /// Puts a whole file in place of the one that was there: after a crash there is the old one or the new one, never half of one.
@@ -76,6 +111,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// Renames a file or folder, and makes that durable.
 pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     before(Operation::Rename, from).and_then(|()| fs::rename(from, to)).map_err(failed("can't rename", from))?;
+    did_rename(from, to);
     sync_folder(to.parent().unwrap_or(Path::new(".")))
 }
 
@@ -91,7 +127,10 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 /// Removes a file; well if it is gone already.
 pub fn remove(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            did(path, Step::Remove);
+            Ok(())
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed("can't remove", path)(error)),
     }
@@ -100,7 +139,10 @@ pub fn remove(path: &Path) -> Result<(), StoreError> {
 /// Removes a folder with all that is in it; well if it is gone already.
 pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
     match fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            did(path, Step::Remove);
+            Ok(())
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed("can't remove the folder", path)(error)),
     }
@@ -140,8 +182,21 @@ pub fn folder_bytes(path: &Path) -> Result<u64, StoreError> {
 
 /// How many bytes are free on the disk that holds a path; `None` where that can't be said.
 pub fn free_bytes(path: &Path) -> Option<u64> {
+    disk_bytes(path).map(|(free, _)| free)
+}
+
+/// How many bytes are free on the disk that holds a path, and how many it has; `None` where that can't be said.
+pub fn disk_bytes(path: &Path) -> Option<(u64, u64)> {
     let disk = rustix::fs::statvfs(path).ok()?;
-    disk.f_bavail.checked_mul(disk.f_frsize)
+    Some((disk.f_bavail.checked_mul(disk.f_frsize)?, disk.f_blocks.checked_mul(disk.f_frsize)?))
+}
+
+/// How many bytes of memory this process has in use, as the operating system counts them (proc(5): /proc/PID/statm, the second field, in
+/// pages); `None` where that can't be said.
+pub fn resident_bytes() -> Option<u64> {
+    let told = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = told.split_whitespace().nth(1)?.parse().ok()?;
+    pages.checked_mul(rustix::param::page_size() as u64)
 }
 
 /// Holds a folder for this process alone, until it is dropped. The operating system lets go of it when the process ends, however it ends.
@@ -168,6 +223,8 @@ impl FolderLock {
 }
 
 #[cfg(any(test, feature = "fixture"))]
+use crash::{did, did_rename};
+#[cfg(any(test, feature = "fixture"))]
 use fault::{Operation, check as before};
 
 /// What is about to be done to a file; of interest to tests only.
@@ -183,6 +240,12 @@ enum Operation {
 fn before(_: Operation, _: &Path) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(not(any(test, feature = "fixture")))]
+fn did(_: &Path, _: impl FnOnce(PathBuf) -> Step) {}
+
+#[cfg(not(any(test, feature = "fixture")))]
+fn did_rename(_: &Path, _: &Path) {}
 
 fn lock_path(folder: &Path) -> PathBuf {
     folder.join("lock")

@@ -22,6 +22,8 @@ mod columns; // what is asked for most, entry by entry
 mod hash; // hashes that files hold
 mod live; // entries that are not in a segment yet
 mod log_file; // one file of the log
+mod memory_use; // what takes memory, counted
+mod pace; // how fast, over the last minute
 mod plan; // how a query narrows
 mod recover; // opens a data folder
 mod segment; // entries that don't change any more
@@ -41,7 +43,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 
 use self::hash::IdentityKey;
@@ -82,6 +84,9 @@ const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(5);
 /// When to try again after memory was short: about as long as a seal takes.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether a segment that was made gave memory back.
+const MEMORY_LOOK: Duration = Duration::from_millis(20);
+
 /// How long a seal that somebody waits for may take.
 const SEAL_WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -89,7 +94,7 @@ const SEAL_WAIT_MAX: Duration = Duration::from_secs(60);
 const QUESTIONS_MAX: usize = 8;
 
 /// Which share of the memory limit entries that wait to be written may take.
-const ADMISSION_SHARE: u64 = 8;
+const ADMISSION_SHARE: u64 = 16;
 
 impl Index {
     /// Opens a data folder, or makes it. Replays what a crash left in the log; may take seconds then, so don't call it where others wait.
@@ -131,6 +136,17 @@ impl Index {
         waited.await.map_err(|error| StoreError::Internal(error.to_string()))?
     }
 
+    /// Applies retention and merges small segments now, however few there are, and waits until it is done. For tests and before a backup.
+    pub async fn look_after(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        {
+            let threads = self.threads.lock();
+            let jobs = threads.jobs.as_ref().ok_or(StoreError::Closed)?;
+            jobs.send(Job::LookAfter { reply }).map_err(|_| StoreError::Closed)?;
+        }
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
     /// Reads every file of every segment and checks it. Damaged segments are set aside, as they would be when they are met.
     pub async fn check(&self) -> Result<Checked, StoreError> {
         let shared = self.shared.clone();
@@ -146,6 +162,23 @@ impl Index {
             Ok(checked)
         })
         .await
+    }
+
+    /// Waits for room: among what may wait to be written, and in the memory that the store may take as a whole. That is given back by
+    /// whoever makes segments, so it is looked at again and again.
+    async fn admit(&self, permits: u32) -> Result<OwnedSemaphorePermit, StoreError> {
+        let admitted = self.admission.clone().acquire_many_owned(permits).await.map_err(|_| StoreError::Closed)?;
+        let bytes_max = memory_use::store_bytes_max(self.shared.config.memory_limit);
+        loop {
+            let parts = memory_use::parts(&self.shared, &self.admission, self.admission_bytes);
+            let held: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
+            // With nothing that could be given back, waiting would help nobody.
+            let can_shrink = self.shared.look().frozen.len() + usize::from(held > 0) > 1;
+            if held <= bytes_max || !can_shrink {
+                return Ok(admitted);
+            }
+            tokio::time::sleep(MEMORY_LOOK).await;
+        }
     }
 
     fn command(&self, command: Command) -> Result<(), StoreError> {

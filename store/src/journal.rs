@@ -9,8 +9,7 @@
 //! loop { for line in journal.replay(last)? { last = line.number; act(line); } lines.changed().await; }
 //! ```
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,12 +59,29 @@ pub struct Line {
 /// A line as the file has it, behind its checksum.
 #[derive(Serialize, Deserialize)]
 struct Written {
+    /// See [`FORMAT`].
+    #[serde(default = "first_format")]
+    format: u32,
     number: u64,
     at: String,
     kind: LineKind,
     about: String,
     by: String,
     says: serde_json::Value,
+}
+
+/// The format of lines that this program writes, and the newest that it reads. The first lines said none.
+const FORMAT: u32 = 1;
+
+fn first_format() -> u32 {
+    1
+}
+
+/// What every version's lines say.
+#[derive(Deserialize)]
+struct Format {
+    #[serde(default = "first_format")]
+    format: u32,
 }
 
 /// The longest line, in bytes: a decision is a few hundred, and a redrive of a thousand messages names them in several.
@@ -104,6 +120,7 @@ impl Journal {
                 path.display()
             );
         }
+        refuse_newer(&path, &bytes[..whole])?;
         let last = lines(&path, &bytes[..whole]).map(|line| line.number).max().unwrap_or(0);
         let mut book = Book { path, file: None, length: whole as u64, next: last + 1 };
         book.reopen()?;
@@ -121,6 +138,7 @@ impl Journal {
     ) -> Result<u64, StoreError> {
         let says = serde_json::to_value(says).map_err(|error| StoreError::Internal(error.to_string()))?;
         let written = Written {
+            format: FORMAT,
             number: 0,
             at: Timestamp::now().to_string(),
             kind,
@@ -178,7 +196,8 @@ impl Book {
             self.reopen()?;
         }
         let Some(file) = self.file.as_mut() else { return Err(StoreError::Closed) };
-        match file.write_all(line.as_bytes()).and_then(|()| file.sync_data()) {
+        let written = file::append(file, &self.path, line.as_bytes());
+        match written.and_then(|()| file::sync_content(file, &self.path)) {
             Ok(()) => {
                 self.length += line.len() as u64;
                 self.next += 1;
@@ -193,10 +212,9 @@ impl Book {
 
     /// Opens the file for appending, cut to what is sure.
     fn reopen(&mut self) -> Result<(), StoreError> {
-        let opened = OpenOptions::new().create(true).append(true).open(&self.path);
-        let file = opened.map_err(file::failed("can't open", &self.path))?;
-        file.set_len(self.length).map_err(file::failed("can't cut", &self.path))?;
-        file.sync_all().map_err(file::failed("can't sync", &self.path))?;
+        let file = file::open_to_append(&self.path)?;
+        file::cut(&file, &self.path, self.length).map_err(file::failed("can't cut", &self.path))?;
+        file::sync(&file, &self.path).map_err(file::failed("can't sync", &self.path))?;
         self.file = Some(file);
         Ok(())
     }
@@ -212,12 +230,28 @@ fn lines<'a>(path: &'a Path, bytes: &'a [u8]) -> impl Iterator<Item = Line> + 'a
     })
 }
 
-fn read_line(line: &[u8]) -> Option<Line> {
+/// A newer version's lines must neither be left out nor be written after.
+fn refuse_newer(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let texts = bytes.split(|byte| *byte == b'\n').filter_map(whole_text);
+    let formats = texts.filter_map(|text| serde_json::from_slice::<Format>(text).ok());
+    match formats.map(|said| said.format).find(|format| *format > FORMAT) {
+        None => Ok(()),
+        Some(format) => Err(StoreError::Unusable(format!(
+            "`{}` was written by a newer version of this program (format {format}, this one reads up to {FORMAT}): use that version",
+            path.display()
+        ))),
+    }
+}
+
+/// What a line says, where its checksum is right.
+fn whole_text(line: &[u8]) -> Option<&[u8]> {
     let (checksum, text) = (line.get(..8)?, line.get(9..)?);
     let expected = u32::from_str_radix(std::str::from_utf8(checksum).ok()?, 16).ok()?;
-    if line[8] != b' ' || crc32fast::hash(text) != expected {
-        return None;
-    }
+    (line[8] == b' ' && crc32fast::hash(text) == expected).then_some(text)
+}
+
+fn read_line(line: &[u8]) -> Option<Line> {
+    let text = whole_text(line)?;
     let written: Written = serde_json::from_slice(text).ok()?;
     Some(Line {
         number: written.number,

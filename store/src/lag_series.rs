@@ -7,8 +7,6 @@
 mod thin; // keeps the older ones coarser
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use parking_lot::RwLock;
@@ -75,10 +73,16 @@ const SAMPLE_BYTES_ABOUT: u64 = 60;
 /// A file shorter than this is never worth writing anew.
 const FILE_BYTES_MIN: u64 = 4 << 20;
 
+/// The format of samples that this program writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+
 #[derive(Clone, PartialEq, Message)]
 struct StoredSamples {
     #[prost(message, repeated, tag = "1")]
     samples: Vec<StoredSample>,
+    /// See [`FORMAT`]; the first ones said none.
+    #[prost(uint32, tag = "2")]
+    format: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -126,6 +130,13 @@ impl LagSeries {
                 Piece::Damaged(_) | Piece::Torn(_) => None,
             };
             match stored {
+                Some(StoredSamples { format, .. }) if format > FORMAT => {
+                    return Err(StoreError::Unusable(format!(
+                        "`{}` was written by a newer version of this program (format {format}, this one reads up to {FORMAT}): \
+                         use that version",
+                        path.display()
+                    )));
+                }
                 Some(stored) => stored.samples.into_iter().for_each(|sample| series.add_stored(sample)),
                 None => damaged += 1,
             }
@@ -172,7 +183,7 @@ impl LagSeries {
 
     /// Writes what is new to the file. Call it after each round of samples; blocks on the disk. Not synced: a power cut costs the latest minutes.
     pub fn save(&self) -> Result<(), StoreError> {
-        let (payload, is_too_long) = {
+        let (unsaved, payload, is_too_long) = {
             let mut series = self.series.write();
             let unsaved = std::mem::take(&mut series.unsaved);
             if unsaved.is_empty() {
@@ -181,14 +192,19 @@ impl LagSeries {
             let whole = series.n_samples as u64 * SAMPLE_BYTES_ABOUT;
             let payload = stored(unsaved.iter().map(|(key, sample)| (key, sample)));
             series.file_bytes += payload.len() as u64;
-            (payload, series.file_bytes > FILE_BYTES_MIN.max(FILE_GROWTH_MAX * whole))
+            (unsaved, payload, series.file_bytes > FILE_BYTES_MIN.max(FILE_GROWTH_MAX * whole))
         };
-        if is_too_long {
-            return self.rewrite();
+        let saved = if is_too_long { self.rewrite() } else { self.append(&payload) };
+        if saved.is_err() {
+            // The next round tries them again; a frame that was torn by the failure is left out when the file is read.
+            self.series.write().unsaved.splice(..0, unsaved);
         }
-        let opened: Result<File, _> = OpenOptions::new().create(true).append(true).open(&self.path);
-        let mut file = opened.map_err(file::failed("can't open", &self.path))?;
-        file.write_all(&frame::frame(&payload)).map_err(file::failed("can't write", &self.path))
+        saved
+    }
+
+    fn append(&self, payload: &[u8]) -> Result<(), StoreError> {
+        let mut file = file::open_to_append(&self.path)?;
+        file::append(&mut file, &self.path, &frame::frame(payload)).map_err(file::failed("can't write", &self.path))
     }
 
     fn rewrite(&self) -> Result<(), StoreError> {
@@ -248,7 +264,7 @@ fn stored<'a>(samples: impl Iterator<Item = (&'a LagKey, &'a LagSample)>) -> Vec
         end: sample.end,
         lag_ms: sample.lag_ms,
     });
-    StoredSamples { samples: samples.collect() }.encode_to_vec()
+    StoredSamples { samples: samples.collect(), format: FORMAT }.encode_to_vec()
 }
 
 #[cfg(test)]

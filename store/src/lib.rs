@@ -21,6 +21,7 @@ pub mod time; // nanoseconds since the epoch
 pub mod value; // an OpenTelemetry value
 
 // How it is kept and found.
+pub mod clock; // the wall clock, which may be wrong
 mod codec; // entries as bytes
 pub mod config; // the `[store]` section of the configuration
 mod cursor; // a place in an answer, as text

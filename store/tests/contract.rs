@@ -6,6 +6,9 @@ mod contract {
     pub mod cases; // the same questions to every engine
     pub mod damage; // damaged, torn, foreign and newer files
     pub mod fault; // full, failing, slow and read-only disks
+    pub mod merged; // seals and merges while somebody asks
     pub mod model; // any order of appends, seals, restarts and forgets: the answers are those of `memory`
+    pub mod place; // small disks, jumping clocks, other versions
+    pub mod power_cut; // what a disk may leave of it at any moment
     pub mod restart; // what outlives the process, however it ends
 }

@@ -15,5 +15,6 @@ mod jetstream; // NATS beside Kafka
 mod kafka_source; // what is read from a real Kafka, and what is left alone there
 mod operator; // what is redacted, forgotten, checked, rebuilt, copied
 mod otlp_receiver; // OTLP in every transport and encoding, good and bad
+mod overload; // more comes in than can be kept
 mod recorded; // what OpenTelemetry's instrumentations sent, sent once more
 mod trouble; // brokers that are down, disks that refuse, folders that are damaged

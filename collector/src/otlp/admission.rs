@@ -17,6 +17,7 @@ use tokio::time::timeout;
 #[derive(Debug)]
 pub(super) struct Admission {
     free: Arc<Semaphore>,
+    bytes_max: usize,
     entered: AtomicU32,
 }
 
@@ -24,6 +25,7 @@ pub(super) struct Admission {
 #[derive(Debug)]
 pub(super) struct Admitted {
     free: Arc<Semaphore>,
+    bytes_max: usize,
     held: Option<OwnedSemaphorePermit>,
     patience: Duration,
 }
@@ -31,21 +33,36 @@ pub(super) struct Admitted {
 /// Growing a byte at a time would ask the semaphore for each chunk of the network; this many are taken at once.
 const STEP_BYTES: usize = 16 * 1024;
 
+/// What is admitted however small the memory: some requests as exporters make them.
+const BYTES_MIN: usize = 4 << 20;
+
 /// How long a request waits for room: at least this, and up to eight times as long. Exporters wait 10 s for an answer.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 impl Admission {
-    /// Admits `bytes_max` at once, but never less than the largest request: else it could never be admitted.
+    /// Admits `bytes_max` at once, but never less than a few requests of the usual size. A larger request is admitted when it is alone.
     pub(super) fn new(bytes_max: usize) -> Admission {
-        let bytes_max = bytes_max.max(super::REQUEST_BYTES_MAX + STEP_BYTES);
-        let free = Arc::new(Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS)));
-        Admission { free, entered: AtomicU32::new(0) }
+        let bytes_max = bytes_max.max(BYTES_MIN);
+        let bytes_max = bytes_max.min(Semaphore::MAX_PERMITS);
+        let free = Arc::new(Semaphore::new(bytes_max));
+        Admission { free, bytes_max, entered: AtomicU32::new(0) }
+    }
+
+    /// How many bytes are taken now, whenever it is asked.
+    pub(super) fn gauge(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let (free, bytes_max) = (Arc::clone(&self.free), self.bytes_max);
+        move || bytes_max.saturating_sub(free.available_permits()) as u64
     }
 
     /// A request that holds nothing yet.
     pub(super) fn enter(&self) -> Admitted {
         let turn = self.entered.fetch_add(1, Ordering::Relaxed) % 8;
-        Admitted { free: Arc::clone(&self.free), held: None, patience: PATIENCE * (turn + 1) }
+        Admitted {
+            free: Arc::clone(&self.free),
+            bytes_max: self.bytes_max,
+            held: None,
+            patience: PATIENCE * (turn + 1),
+        }
     }
 }
 
@@ -73,7 +90,8 @@ impl Admitted {
 
     fn missing(&self, bytes: usize) -> u32 {
         let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = bytes.saturating_sub(held).next_multiple_of(STEP_BYTES);
+        let bytes = bytes.next_multiple_of(STEP_BYTES).min(self.bytes_max);
+        let missing = bytes.saturating_sub(held);
         u32::try_from(missing).unwrap_or(u32::MAX)
     }
 
@@ -106,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_that_grow_together_do_not_all_give_up() {
-        let admission = Admission::new(0);
+        let admission = Admission::new(REQUEST_BYTES_MAX);
         let grown = (0..4).map(|_| {
             let mut admitted = admission.enter();
             async move {

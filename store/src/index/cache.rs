@@ -65,6 +65,11 @@ impl<K: Eq + Hash + Clone, T> Cache<K, T> {
         Ok(value)
     }
 
+    /// How many bytes are held.
+    pub fn bytes(&self) -> usize {
+        self.held.lock().bytes
+    }
+
     /// Lets go of what can't be asked for any more.
     pub fn retain(&self, keep: impl Fn(&K) -> bool) {
         let mut held = self.held.lock();

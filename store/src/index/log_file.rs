@@ -91,7 +91,7 @@ impl LogFile {
     /// the next one says where this one ends.
     pub fn abandon(self) -> Cut {
         // Frees the space of what was refused, where that works; the cut in the next file's head is what counts.
-        if let Err(error) = self.file.set_len(self.length) {
+        if let Err(error) = file::cut(&self.file, &self.path, self.length) {
             tracing::warn!(%error, "can't cut the log file `{}`; its refused end is left out by the next file", self.path.display());
         }
         Cut { number: self.number, length: self.length }

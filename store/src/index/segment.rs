@@ -78,6 +78,12 @@ pub struct Damage {
 /// How much memory an unpacked block takes beside its bytes: counted with what decoding makes of its tables.
 const BLOCK_BYTES_ABOUT: usize = 96 * 1024;
 
+/// How many times as many bytes the minutes take in memory as in their file.
+const MINUTES_GROWTH: u64 = 4;
+
+/// How much memory a dictionary takes that is ready to unpack with: its content, and zstd's tables.
+const DICTIONARY_BYTES_ABOUT: u64 = 160 * 1024;
+
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Segment").field("number", &self.manifest.number).finish_non_exhaustive()
@@ -124,6 +130,22 @@ impl Segment {
     /// Its folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// About how much memory it takes whether it is asked or not; what it was asked for lately is in [`Caches`], and its files are the
+    /// operating system's to keep or drop.
+    pub fn memory_bytes(&self) -> u64 {
+        let minutes = if self.minutes.get().is_some() { self.sum(MINUTES).map_or(0, |sum| sum.length) } else { 0 };
+        let dictionary = if self.dictionary.get().is_some() { DICTIONARY_BYTES_ABOUT } else { 0 };
+        self.filter.bytes() as u64 + minutes * MINUTES_GROWTH + dictionary
+    }
+
+    /// Opens all of its files, so that questions which are under way can still read them when their names are gone.
+    /// What is damaged stays closed: whoever asks for it is told.
+    pub fn hold_open(&self) {
+        for name in self.files.keys() {
+            let _told_when_asked = if *name == BODIES { self.map(name) } else { self.file(name) };
+        }
     }
 
     /// Its columns.
@@ -295,7 +317,11 @@ impl Segment {
         if let Some(bytes) = cell.get() {
             return Ok(bytes.clone());
         }
-        let bytes = self.open_file(name)?;
+        let bytes = match self.open_file(name) {
+            Ok(bytes) => bytes,
+            // It was removed meanwhile; then it was held open first.
+            Err(damage) => return cell.get().cloned().ok_or(damage),
+        };
         if crc32fast::hash(&bytes) != self.sum(name)?.checksum {
             return Err(self.damage(format!("the checksum of `{name}` is wrong")));
         }
@@ -308,7 +334,10 @@ impl Segment {
         if let Some(bytes) = cell.get() {
             return Ok(bytes.clone());
         }
-        let bytes = self.open_file(name)?;
+        let bytes = match self.open_file(name) {
+            Ok(bytes) => bytes,
+            Err(damage) => return cell.get().cloned().ok_or(damage),
+        };
         Ok(cell.get_or_init(|| bytes).clone())
     }
 

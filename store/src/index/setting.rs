@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::config::{Config, Durability};
 
 /// How an [`Index`] works. [`IndexConfig::new`] has the defaults.
@@ -22,6 +23,8 @@ pub struct IndexConfig {
     pub seal_entries: usize,
     /// A live set as old as this becomes a segment.
     pub seal_age: Duration,
+    /// What retention goes by.
+    pub clock: Clock,
 }
 
 /// Which share of the memory limit one live set may take. There may be three at a time: one active, one being sealed, one waiting.
@@ -69,6 +72,7 @@ impl From<&Config> for IndexConfig {
             retention_size: config.retention_size.0,
             seal_entries: config.seal_entries.get(),
             seal_age: config.seal_age.0,
+            clock: Clock::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::upkeep::Job;
 use super::writer::Command;
-use super::{ADMISSION_WAIT_MAX, Index, RETRY_AFTER, ask, weight};
+use super::{ADMISSION_WAIT_MAX, Index, RETRY_AFTER, ask, memory_use, weight};
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Counts, Facet, Forgotten, Found, PageRequest, Sequence, Stats, Store, StoreError};
 use crate::entry::Entry;
@@ -23,17 +23,15 @@ impl Store for Index {
     async fn append(&self, entries: Vec<Entry>, checkpoint: Checkpoint) -> Result<Sequence, StoreError> {
         let bytes: usize = entries.iter().map(weight::weight).sum();
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.admission_bytes);
-        let admission = self.admission.clone().acquire_many_owned(permits);
-        let admitted = match timeout(ADMISSION_WAIT_MAX, admission).await {
-            Ok(Ok(admitted)) => admitted,
-            Ok(Err(_)) => return Err(StoreError::Closed),
-            Err(_) => {
-                let reason = self.shared.condition.lock().refusing.clone();
-                let reason =
-                    reason.unwrap_or_else(|| "more comes in than can be written; memory for it is used up".to_owned());
-                return Err(StoreError::Refused { reason, retry_after: RETRY_AFTER });
-            }
+        let Ok(admitted) = timeout(ADMISSION_WAIT_MAX, self.admit(permits)).await else {
+            let mut condition = self.shared.condition.lock();
+            condition.refused += 1;
+            let reason = condition.refusing.clone();
+            let reason =
+                reason.unwrap_or_else(|| "more comes in than can be written; memory for it is used up".to_owned());
+            return Err(StoreError::Refused { reason, retry_after: RETRY_AFTER });
         };
+        let admitted = admitted?;
         let (reply, answer) = oneshot::channel();
         self.command(Command::Append { entries, checkpoint, admitted, reply })?;
         answer.await.map_err(|_| StoreError::Closed)?
@@ -96,7 +94,7 @@ impl Store for Index {
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
-        let shared = self.shared.clone();
+        let (shared, admission, admission_bytes) = (self.shared.clone(), self.admission.clone(), self.admission_bytes);
         self.ask(move || {
             let view = shared.look();
             let mut kinds = [0; 3];
@@ -111,6 +109,7 @@ impl Store for Index {
                 take(live.kinds(), (0..live.columns.len()).map(|number| live.columns.time(number).as_nanos()).min());
             }
             let condition = shared.condition.lock().clone();
+            let (per_second, slowest) = condition.pace.last_minute();
             Ok(Stats {
                 entries: kinds.iter().sum(),
                 records: kinds[0],
@@ -123,6 +122,10 @@ impl Store for Index {
                 last_fsync: condition.last_fsync,
                 free_bytes: file::free_bytes(&shared.config.path),
                 refusing: condition.refusing.or(condition.not_sealing),
+                refused: condition.refused,
+                per_second,
+                slowest_fsync: Some(slowest).filter(|slowest| !slowest.is_zero()),
+                memory: memory_use::memory_use(&shared, &admission, admission_bytes),
             })
         })
         .await

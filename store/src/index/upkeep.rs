@@ -6,6 +6,7 @@ mod merge; // makes one segment of several small ones
 mod retention; // removes what is too old or too much
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,9 @@ use super::segment::build::{self, Kept};
 use super::segment::manifest::Manifest;
 use super::state::State;
 use super::view::{Frozen, Shared};
+use super::weight::weight;
 use super::writer::chain;
+use crate::clock::Steady;
 use crate::engine::{Forgotten, StoreError};
 use crate::file;
 
@@ -35,6 +38,11 @@ pub enum Job {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Forgotten, StoreError>>,
     },
+    /// Applies retention and merges small segments now, however few there are.
+    LookAfter {
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
 }
 
 /// How often retention and merges are looked at.
@@ -43,9 +51,35 @@ const ROUND: Duration = Duration::from_secs(30);
 /// How long to wait before a segment that couldn't be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// What building a segment takes beside its entries: tantivy's arena, zstd's tables.
+const BUILD_BYTES_ABOUT: u64 = 24 << 20;
+
+/// What an entry takes while it is built into a segment: its packed bytes, its terms and ids, its places in the tables.
+const BUILT_BYTES_ABOUT: usize = 500;
+
+/// Memory that is counted as taken by building until this is dropped.
+struct Counted<'a> {
+    shared: &'a Shared,
+    bytes: u64,
+}
+
+impl Counted<'_> {
+    fn new(shared: &Shared, bytes: u64) -> Counted<'_> {
+        shared.building.fetch_add(bytes, Ordering::Relaxed);
+        Counted { shared, bytes }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.shared.building.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// Works until nobody can ask for anything any more.
 pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
     let mut round = Instant::now();
+    let mut clock = Steady::new(shared.config.clock.clone());
     loop {
         match jobs.recv_timeout(ROUND) {
             Ok(Job::Seal(frozen)) => {
@@ -54,16 +88,27 @@ pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
             Ok(Job::Rewrite { keys, reply }) => {
                 let _gone = reply.send(forget::rewrite(shared, &keys));
             }
+            Ok(Job::LookAfter { reply }) => {
+                let _gone = reply.send(look_after(shared, &mut clock, 2));
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
         if round.elapsed() >= ROUND.min(shared.config.seal_age) {
             round = Instant::now();
-            if let Err(error) = retention::apply(shared).and_then(|()| merge::once(shared)) {
+            if let Err(error) = look_after(shared, &mut clock, merge::SMALL_MAX) {
                 tracing::error!("segments can't be looked after: {}", chain(&error));
             }
         }
     }
+}
+
+/// Removes what is too old or too much, and merges small segments where there are so many.
+fn look_after(shared: &Shared, clock: &mut Steady, small_min: usize) -> Result<(), StoreError> {
+    let now = clock.now();
+    retention::apply(shared, now)?;
+    // Merging forgets which of them came when the clock was wrong.
+    now.map_or(Ok(()), |now| merge::once(shared, now, small_min))
 }
 
 /// Makes a frozen live set a segment. While the disk is full or fails, it stays in memory and in the log, can be found, and is tried again.
@@ -152,6 +197,9 @@ fn write(
     let path = build::folder(&folder, manifest.number);
     // Where an earlier try got as far as this and then failed at something else.
     file::remove_folder(&path)?;
+    // Entries that were read to be merged or rewritten are this thread's alone; those of a live set are counted there.
+    let read: usize = if columns.is_none() { entries.iter().map(|kept| weight(&kept.held.entry)).sum() } else { 0 };
+    let _counted = Counted::new(shared, BUILD_BYTES_ABOUT + (read + entries.len() * BUILT_BYTES_ABOUT) as u64);
     let manifest = build::build(&folder, manifest, entries, columns)?;
     let opened = Segment::open(&path, manifest);
     let segment =

@@ -15,6 +15,7 @@ use super::IndexConfig;
 use super::cache::Cache;
 use super::hash::IdentityKey;
 use super::live::Live;
+use super::pace::Pace;
 use super::segment::{Caches, Damage, Segment};
 use super::state::State;
 use crate::checkpoint::Checkpoint;
@@ -71,6 +72,8 @@ pub struct Shared {
     pub next_segment: AtomicU64,
     /// Set when the engine is being closed: what can't be done is then left to the next start.
     pub is_closing: AtomicBool,
+    /// About how many bytes of memory building segments takes now.
+    pub building: AtomicU64,
     /// How it fares.
     pub condition: Mutex<Condition>,
 }
@@ -86,6 +89,10 @@ pub struct Condition {
     pub not_sealing: Option<String>,
     /// How many segments and log files were set aside.
     pub damaged: u64,
+    /// How many appends were refused.
+    pub refused: u64,
+    /// How fast it went lately.
+    pub pace: Pace,
 }
 
 /// How many bytes of columns are kept in memory, as a share of the memory limit: with 512 MiB, those of a million entries.
@@ -109,6 +116,7 @@ impl Shared {
             repeats: RwLock::new(state.repeats),
             forgotten: RwLock::new(state.forgotten),
             is_closing: AtomicBool::new(false),
+            building: AtomicU64::new(0),
             condition: Mutex::default(),
             config,
         }

@@ -68,6 +68,9 @@ const LOG_BYTES_MAX: u64 = 64 << 20;
 /// With less free disk than this entries are refused, so that live sets can still become segments and the log files go.
 const FREE_BYTES_MIN: u64 = 64 << 20;
 
+/// On a small disk it is this share of it instead: one of a few MiB must be good for something, too.
+const FREE_SHARE: u64 = 4;
+
 /// How many frozen live sets may wait to become segments. Each takes as much memory as the live set; when one waits already, appending waits too.
 const FROZEN_MAX: usize = 1;
 
@@ -261,6 +264,9 @@ impl Writer {
             next = if bytes < GROUP_BYTES && freezes.is_empty() { commands.try_recv().ok() } else { None };
         }
         let outcome = self.keep(group);
+        if outcome.is_err() {
+            self.shared.condition.lock().refused += replies.len() as u64;
+        }
         for (reply, admitted) in replies {
             drop(admitted);
             // Whoever asked may have gone; what was kept stays kept.
@@ -306,6 +312,8 @@ impl Writer {
         if condition.refusing.take().is_some() {
             tracing::info!("entries are taken again");
         }
+        let took = condition.last_fsync.unwrap_or_default();
+        condition.pace.kept(batch.entries.len() as u64, took);
         drop(condition);
         self.apply(batch, Some(identities));
         Ok(Sequence(self.sequence))
@@ -313,14 +321,11 @@ impl Writer {
 
     fn log(&mut self, payload: &[u8]) -> Result<(), String> {
         let began = Instant::now();
-        if let Some(free) = file::free_bytes(&self.shared.config.path)
-            && free < FREE_BYTES_MIN
-        {
-            return Err(format!(
-                "the disk is full: {} are free, at least {} are needed",
-                Size(free),
-                Size(FREE_BYTES_MIN)
-            ));
+        if let Some((free, all)) = file::disk_bytes(&self.shared.config.path) {
+            let needed = FREE_BYTES_MIN.min(all / FREE_SHARE);
+            if free < needed {
+                return Err(format!("the disk is full: {} are free, at least {} are needed", Size(free), Size(needed)));
+            }
         }
         if self.log.is_none() {
             let (folder, durability) = (self.shared.config.log_folder(), self.shared.config.durability);

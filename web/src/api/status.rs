@@ -21,6 +21,7 @@ pub struct StatusView {
     uptime_s: u64,
     sources: Vec<SourceView>,
     store: StoreView,
+    memory: MemoryView,
     refused: BTreeMap<String, u64>,
 }
 
@@ -69,6 +70,9 @@ struct StoreView {
     oldest: Option<Time>,
     free_bytes: Option<u64>,
     last_fsync_ms: Option<f64>,
+    slowest_fsync_ms: Option<f64>,
+    per_second: f64,
+    refused: u64,
     refusing: Option<String>,
 }
 
@@ -85,19 +89,39 @@ impl From<Stats> for StoreView {
             oldest: stats.oldest.map(Time),
             free_bytes: stats.free_bytes,
             last_fsync_ms: stats.last_fsync.map(|took| millis(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX))),
+            slowest_fsync_ms: stats
+                .slowest_fsync
+                .map(|took| millis(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX))),
+            per_second: stats.per_second,
+            refused: stats.refused,
             refusing: stats.refusing,
         }
     }
 }
 
+/// What takes memory, in bytes.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MemoryView {
+    limit: u64,
+    resident: Option<u64>,
+    parts: BTreeMap<&'static str, u64>,
+}
+
 /// `status`.
 pub async fn show(State(state): State<AppState>) -> Result<Json<StatusView>, Problem> {
     let stats = state.store.stats().await?;
+    let memory = MemoryView {
+        limit: stats.memory.limit,
+        resident: stats.memory.resident,
+        parts: stats.memory.parts.iter().copied().chain(state.board.memory()).collect(),
+    };
     Ok(Json(StatusView {
         version: VERSION,
         uptime_s: state.started.elapsed().as_secs(),
         sources: state.board.sources().into_iter().map(SourceView::from).collect(),
         store: StoreView::from(stats),
+        memory,
         refused: state.board.refused(),
     }))
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use store::Timestamp;
 use store::board::{SourceState, SourceStatus};
-use store::engine::Stats;
+use store::engine::{MemoryUse, Stats};
 
 use crate::page::{Frame, Problem, render};
 use crate::state::AppState;
@@ -20,6 +20,7 @@ struct Status {
     sources: Vec<SourceRow>,
     store: Vec<(&'static str, String)>,
     refusing: Option<String>,
+    memory: Vec<(&'static str, String)>,
     refused: Vec<(String, String)>,
 }
 
@@ -49,6 +50,7 @@ pub async fn show(State(state): State<AppState>, frame: Frame) -> Result<Respons
         sources: state.board.sources().into_iter().map(|status| source_row(status, now)).collect(),
         refusing: stats.refusing.clone(),
         store: facts(&stats, now),
+        memory: memory(&stats.memory, state.board.memory()),
         refused: state.board.refused().into_iter().map(|(reason, many)| (reason, wording::count(many))).collect(),
     }))
 }
@@ -100,9 +102,30 @@ fn facts(stats: &Stats, now: Timestamp) -> Vec<(&'static str, String)> {
     if let Some(fsync) = stats.last_fsync {
         facts.push(("Last fsync took", wording::duration(u64::try_from(fsync.as_nanos()).unwrap_or(u64::MAX))));
     }
+    if let Some(slowest) = stats.slowest_fsync {
+        let slowest = u64::try_from(slowest.as_nanos()).unwrap_or(u64::MAX);
+        facts.push(("Slowest fsync of the last minute", wording::duration(slowest)));
+    }
+    facts.push(("Kept a second, over the last minute", wording::count(stats.per_second.round() as u64)));
+    if stats.refused > 0 {
+        facts.push(("Appends refused", wording::count(stats.refused)));
+    }
     if let Some(free) = stats.free_bytes {
         facts.push(("Free on the disk", wording::bytes(free)));
     }
+    facts
+}
+
+/// What takes memory: the whole, the limit, and what is counted.
+fn memory(used: &MemoryUse, beside: Vec<(&'static str, u64)>) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if let Some(resident) = used.resident {
+        facts.push(("In use by the process", wording::bytes(resident)));
+    }
+    if used.limit > 0 {
+        facts.push(("Limit", wording::bytes(used.limit)));
+    }
+    facts.extend(used.parts.iter().copied().chain(beside).map(|(what, bytes)| (what, wording::bytes(bytes))));
     facts
 }
 

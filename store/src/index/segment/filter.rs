@@ -34,6 +34,11 @@ impl Filter {
         self.places(key.short()).all(|bit| self.bits[bit / 64] & (1 << (bit % 64)) != 0)
     }
 
+    /// How many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        self.bits.len() * 8
+    }
+
     fn places(&self, key: u32) -> impl Iterator<Item = usize> + use<> {
         let spread = u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let (first, step) = (spread >> 32, (spread & 0xFFFF_FFFF) | 1);

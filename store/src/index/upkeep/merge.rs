@@ -9,20 +9,24 @@ use crate::engine::StoreError;
 use crate::index::segment::Segment;
 use crate::index::segment::build::Kept;
 use crate::index::view::Shared;
+use crate::time::Timestamp;
 
 /// How many small segments are let stand before they are merged.
-const SMALL_MAX: usize = 8;
+pub const SMALL_MAX: usize = 8;
 
 /// A segment with less than this share of a full one's entries is small.
 const SMALL_SHARE: u64 = 4;
 
-/// Merges small segments that follow one another, where there are enough of them; one new segment at the most.
-pub fn once(shared: &Shared) -> Result<(), StoreError> {
+/// Merges small segments that follow one another, where there are at least so many of them; one new segment at the most.
+pub fn once(shared: &Shared, now: Timestamp, small_min: usize) -> Result<(), StoreError> {
     let full = shared.config.seal_entries as u64;
     let view = shared.look();
-    let mut small: Vec<&Arc<Segment>> =
-        view.segments.iter().filter(|segment| segment.manifest.entries() < full / SMALL_SHARE).collect();
-    if small.len() < SMALL_MAX {
+    // What claims to come from the future would make all of it young for ever.
+    let is_small = |segment: &&Arc<Segment>| {
+        segment.manifest.entries() < full / SMALL_SHARE && segment.manifest.received_last <= now.as_nanos()
+    };
+    let mut small: Vec<&Arc<Segment>> = view.segments.iter().filter(is_small).collect();
+    if small.len() < small_min {
         return Ok(());
     }
     small.sort_by_key(|segment| segment.manifest.sequences.0);
