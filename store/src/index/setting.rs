@@ -28,7 +28,7 @@ pub struct IndexConfig {
 }
 
 /// Which share of the memory limit one live set may take. There may be three at a time: one active, one being sealed, one waiting.
-const LIVE_SHARE: u64 = 10;
+const LIVE_SHARE: u64 = 12;
 
 impl IndexConfig {
     /// With the defaults of [`Config`] in this folder.
