@@ -278,7 +278,8 @@ async fn the_largest_request_is_taken_even_with_the_smallest_memory() {
 async fn what_is_in_flight_is_bounded_and_more_may_come_again() {
     // A store that takes its time: requests pile up behind it.
     let slow = Reluctant::slow(Duration::from_secs(3));
-    let rig = Given { store: Some(slow), memory_limit_bytes: 0, ..Given::default() }.start().await;
+    // Of these 2 GiB a thirty-second may be in flight.
+    let rig = Given { store: Some(slow), memory_limit_bytes: 2 << 30, ..Given::default() }.start().await;
     let mut big = span(1);
     big.name = "x".repeat(30 << 20);
     let body = traces(vec![big]).encode_to_vec();
