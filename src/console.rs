@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use collector::redact::{self, Redactor};
 use collector::{otlp, source};
-use store::{Board, Journal, Store};
+use store::{Board, Journal, LagSeries, Store};
 use subtle::ConstantTimeEq;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, timeout_at};
@@ -67,8 +67,10 @@ impl Collecting {
         let redactor = Arc::new(Redactor::new(redact)?);
         let folder = store.path.clone();
         let store = store::open(store).await?;
+        // After the store: its lock is on the folder now.
         let journal = Journal::open(&folder)?;
-        let board = Arc::new(Board::default());
+        let lags = tokio::task::spawn_blocking(move || LagSeries::open(&folder)).await??;
+        let board = Arc::new(Board::remembering(lags));
         let [stop_otlp, stop_sources] = [(); 2].map(|()| CancellationToken::new());
         // Before any port opens: a source that this build can't watch ends the start.
         let sources = source::start(sources, store.clone(), board.clone(), redactor.clone(), stop_sources.clone())?;

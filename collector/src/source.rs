@@ -53,6 +53,21 @@ pub trait Source: Send + Sync {
 
     /// Begins to read on from a checkpoint. A broker that doesn't answer yet is no error where the tail itself waits for it.
     async fn open(&self, opening: Opening) -> Result<Box<dyn Tail>, CollectorError>;
+
+    /// Watches how far those who read from it are behind, where it can tell. The task ends after `stop` is cancelled.
+    fn watch_groups(&self, _beside: Beside) -> Option<JoinHandle<()>> {
+        None
+    }
+}
+
+/// What watching groups needs beside the source itself.
+pub struct Beside {
+    /// Where the records are looked up that groups wait on.
+    pub store: Arc<dyn Store>,
+    /// Where it says how groups stand.
+    pub board: Arc<Board>,
+    /// Cancelled when it is to stop.
+    pub stop: CancellationToken,
 }
 
 /// What a source needs to begin.
@@ -119,13 +134,13 @@ pub fn start(
         }
         sources.push(source);
     }
-    let tasks = sources
-        .into_iter()
-        .map(|source| {
-            let notice = Notice::begin(board.clone(), source.as_ref());
-            tokio::spawn(follow(source, store.clone(), notice, redactor.clone(), shutdown.clone()))
-        })
-        .collect();
+    let mut tasks = Vec::new();
+    for source in sources {
+        let notice = Notice::begin(board.clone(), source.as_ref());
+        let beside = Beside { store: store.clone(), board: board.clone(), stop: shutdown.child_token() };
+        tasks.extend(source.watch_groups(beside));
+        tasks.push(tokio::spawn(follow(source, store.clone(), notice, redactor.clone(), shutdown.clone())));
+    }
     Ok(Running { tasks })
 }
 

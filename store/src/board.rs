@@ -1,16 +1,22 @@
-//! The notice board: what the collector reports of itself, and pages and `/readyz` read. In memory only; nothing here must outlive the process.
+//! The notice board: what the collector reports of itself and of consumer groups, and pages and `/readyz` read.
+//! In memory only; nothing here must outlive the process, but for the course of lag, which has its own file.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use crate::groups::GroupStatus;
+use crate::lag_series::LagSeries;
 use crate::position::SourceName;
 use crate::time::Timestamp;
 
 /// What the collector reports of itself.
 #[derive(Debug, Default)]
 pub struct Board {
+    groups: RwLock<BTreeMap<SourceName, Arc<Vec<GroupStatus>>>>,
+    lags: LagSeries,
     sources: RwLock<BTreeMap<SourceName, SourceStatus>>,
     refused: RwLock<BTreeMap<String, u64>>,
     memory: RwLock<Vec<Gauge>>,
@@ -90,6 +96,32 @@ impl SourceState {
 }
 
 impl Board {
+    /// A board whose course of lag is kept in a data folder.
+    pub fn remembering(lags: LagSeries) -> Board {
+        Board { lags, ..Board::default() }
+    }
+
+    /// Puts up how the groups of a source stand, in place of what stood there.
+    pub fn post_groups(&self, source: &SourceName, groups: Vec<GroupStatus>) {
+        self.groups.write().insert(source.clone(), Arc::new(groups));
+    }
+
+    /// How the groups of each source stand, by source.
+    pub fn groups(&self) -> Vec<Arc<Vec<GroupStatus>>> {
+        self.groups.read().values().cloned().collect()
+    }
+
+    /// How one group stands.
+    pub fn group(&self, source: &SourceName, group: &str) -> Option<GroupStatus> {
+        let groups = self.groups.read().get(source).cloned()?;
+        groups.iter().find(|status| status.group == group).cloned()
+    }
+
+    /// How far groups were behind, over time.
+    pub fn lags(&self) -> &LagSeries {
+        &self.lags
+    }
+
     /// Puts up how a source fares, in place of what stood there.
     pub fn post(&self, status: SourceStatus) {
         self.sources.write().insert(status.name.clone(), status);

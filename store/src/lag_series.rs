@@ -8,6 +8,7 @@ mod thin; // keeps the older ones coarser
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use prost::Message;
@@ -45,10 +46,11 @@ pub struct LagSample {
 }
 
 /// Lag over time, in memory and in a file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LagSeries {
     series: RwLock<Series>,
-    path: PathBuf,
+    /// Where it is kept; nowhere by default.
+    path: Option<PathBuf>,
 }
 
 #[derive(Debug, Default)]
@@ -142,10 +144,12 @@ impl LagSeries {
             }
         }
         series.unsaved.clear();
-        let series = LagSeries { series: RwLock::new(series), path };
         if damaged > 0 {
-            tracing::warn!("{damaged} piece(s) of `{}` can't be read and are left out", series.path.display());
-            series.rewrite()?;
+            tracing::warn!("{damaged} piece(s) of `{}` can't be read and are left out", path.display());
+        }
+        let series = LagSeries { series: RwLock::new(series), path: Some(path.clone()) };
+        if damaged > 0 {
+            series.rewrite(&path)?;
         }
         Ok(series)
     }
@@ -176,6 +180,29 @@ impl LagSeries {
         series.by_key.keys().filter(wanted).cloned().collect()
     }
 
+    /// The lag in records of a whole group at the end of each step from `from` on, oldest first: the sum over its partitions of what
+    /// was last known. `None` before anything was.
+    pub fn course(&self, group: (&SourceName, &str), from: Timestamp, step: Duration, steps: u32) -> Vec<Option<u64>> {
+        let (source, group) = group;
+        let first = LagKey { source: source.clone(), group: group.to_owned(), topic: "".into(), partition: i32::MIN };
+        let mut sums: Vec<Option<u64>> = vec![None; steps as usize];
+        let series = self.series.read();
+        let of_group = |key: &LagKey| key.source == *source && key.group == group;
+        for (_, samples) in series.by_key.range(first..).take_while(|(key, _)| of_group(key)) {
+            let mut next = 0;
+            for (number, sum) in (1..=steps).zip(&mut sums) {
+                let end = from.plus(step * number);
+                next += samples[next..].partition_point(|sample| sample.at <= end);
+                let lag = next.checked_sub(1).and_then(|last| samples[last].lag());
+                *sum = match (*sum, lag) {
+                    (Some(sum), Some(lag)) => Some(sum.saturating_add(lag)),
+                    (one, other) => one.or(other),
+                };
+            }
+        }
+        sums
+    }
+
     /// How many samples were left out because too many series are held.
     pub fn left_out(&self) -> u64 {
         self.series.read().left_out
@@ -183,6 +210,10 @@ impl LagSeries {
 
     /// Writes what is new to the file. Call it after each round of samples; blocks on the disk. Not synced: a power cut costs the latest minutes.
     pub fn save(&self) -> Result<(), StoreError> {
+        let Some(path) = &self.path else {
+            self.series.write().unsaved.clear();
+            return Ok(());
+        };
         let (unsaved, payload, is_too_long) = {
             let mut series = self.series.write();
             let unsaved = std::mem::take(&mut series.unsaved);
@@ -194,7 +225,7 @@ impl LagSeries {
             series.file_bytes += payload.len() as u64;
             (unsaved, payload, series.file_bytes > FILE_BYTES_MIN.max(FILE_GROWTH_MAX * whole))
         };
-        let saved = if is_too_long { self.rewrite() } else { self.append(&payload) };
+        let saved = if is_too_long { self.rewrite(path) } else { append(path, &payload) };
         if saved.is_err() {
             // The next round tries them again; a frame that was torn by the failure is left out when the file is read.
             self.series.write().unsaved.splice(..0, unsaved);
@@ -202,12 +233,7 @@ impl LagSeries {
         saved
     }
 
-    fn append(&self, payload: &[u8]) -> Result<(), StoreError> {
-        let mut file = file::open_to_append(&self.path)?;
-        file::append(&mut file, &self.path, &frame::frame(payload)).map_err(file::failed("can't write", &self.path))
-    }
-
-    fn rewrite(&self) -> Result<(), StoreError> {
+    fn rewrite(&self, path: &Path) -> Result<(), StoreError> {
         let bytes = {
             let mut series = self.series.write();
             let all = series.by_key.iter().flat_map(|(key, samples)| samples.iter().map(move |sample| (key, sample)));
@@ -215,8 +241,13 @@ impl LagSeries {
             series.file_bytes = bytes.len() as u64;
             bytes
         };
-        file::replace(&self.path, &bytes)
+        file::replace(path, &bytes)
     }
+}
+
+fn append(path: &Path, payload: &[u8]) -> Result<(), StoreError> {
+    let mut file = file::open_to_append(path)?;
+    file::append(&mut file, path, &frame::frame(payload)).map_err(file::failed("can't write", path))
 }
 
 impl Series {

@@ -10,6 +10,7 @@
 pub mod board; // what the collector reports of itself, for the pages: in memory only
 pub mod checkpoint; // how far each partition has been kept
 pub mod entry; // a record, a span or a log
+pub mod groups; // how consumer groups stand now: in memory only
 pub mod id; // trace and span ids
 pub mod knot; // typed terms by which entries hang together
 pub mod log; // a log line

@@ -33,6 +33,11 @@ const pages = {
     const { source, topic } = (await api('topics')).topics[0];
     return `/topic/${encodeURIComponent(source)}/${encodeURIComponent(topic)}`;
   },
+  groups: async () => '/groups?sort=lag',
+  group: async () => {
+    const { source, group } = await someGroup();
+    return `/group/${encodeURIComponent(source)}/${encodeURIComponent(group)}`;
+  },
   live: async () => '/live',
   status: async () => '/status',
 };
@@ -42,6 +47,15 @@ async function someRecord() {
   const record = entries.find((entry) => entry.kind === 'record' && entry.eventId && entry.traceId);
   assert.ok(record, 'the demo has a record with an event id and a trace id');
   return record;
+}
+// Groups are asked for every ten seconds.
+async function someGroup() {
+  for (let tries = 0; tries < 60; tries += 1) {
+    const { groups } = await api('groups');
+    if (groups.some((group) => group.lag !== null)) return groups.find((group) => group.lag !== null);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Error('the demo has no consumer group');
 }
 const someTrace = async () => (await someRecord()).traceId;
 

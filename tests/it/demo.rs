@@ -35,7 +35,7 @@ fn five_seconds_after_it_is_ready_the_pages_are_full_of_real_flows() {
     };
     until("records, spans and logs are found", FULL_MAX, || full(&kinds(&sillage)).then_some(()));
     assert!(ready.elapsed() <= FULL_MAX);
-    for page in ["/", "/flows", "/topics", "/live", "/status"] {
+    for page in ["/", "/flows", "/topics", "/groups", "/live", "/status"] {
         assert_eq!(sillage.get(page).status, 200, "{page}");
     }
     // An order's journey: several services on several topics under one trace.

@@ -13,6 +13,7 @@ mod foreign; // producers and consumers in other languages, instrumented by Open
 mod generator; // telemetrygen, OpenTelemetry's own load generator
 mod jetstream; // NATS beside Kafka
 mod kafka_source; // what is read from a real Kafka, and what is left alone there
+mod lag; // how far consumer groups are behind
 mod operator; // what is redacted, forgotten, checked, rebuilt, copied
 mod otlp_receiver; // OTLP in every transport and encoding, good and bad
 mod overload; // more comes in than can be kept

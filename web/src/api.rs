@@ -8,6 +8,7 @@ mod ask; // what an address asks: parameters and names
 mod decide; // what is asked of a whole flow
 mod flow; // flow, event, record
 mod forget; // forgets entries
+mod groups; // how far consumer groups are behind
 mod live; // what goes through right now
 mod metrics; // for Prometheus and its like
 mod probe; // is it alive, is it ready
@@ -35,6 +36,8 @@ pub fn routes() -> Router<AppState> {
         .route("/search", get(search::show))
         .route("/topics", get(topics::list))
         .route("/topics/{source}/{topic}", get(topics::show))
+        .route("/groups", get(groups::list))
+        .route("/groups/{source}/{group}", get(groups::show))
         .route("/live", live::route())
         .route("/forget", post(forget::act))
         .route("/status", get(status::show))

@@ -113,6 +113,16 @@ impl Links {
         self.to("/topic/").then(source).slash().then(topic)
     }
 
+    /// All consumer groups.
+    pub fn groups(&self) -> Href {
+        self.to("/groups")
+    }
+
+    /// One consumer group.
+    pub fn group(&self, source: &str, group: &str) -> Href {
+        self.to("/group/").then(source).slash().then(group)
+    }
+
     /// How Sillage itself fares.
     pub fn status(&self) -> Href {
         self.to("/status")

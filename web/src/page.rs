@@ -19,6 +19,10 @@ pub mod topics; // what is in the topics, who writes them, who reads them, how f
 
 pub mod topic; // what is in one topic?
 
+pub mod groups; // who is behind, and by how much?
+
+pub mod group; // on what does one group wait, and who should read it?
+
 pub mod status; // is Sillage itself well?
 
 pub mod help; // what the keys do, and how to ask
@@ -77,6 +81,7 @@ impl Frame {
             "/" => self.path == "/",
             "/flows" => ["/flows", "/flow", "/trace", "/event", "/record"].into_iter().any(below),
             "/topics" => below("/topics") || below("/topic"),
+            "/groups" => below("/groups") || below("/group"),
             _ => below(path),
         }
     }

@@ -10,7 +10,9 @@ use tower::ServiceBuilder;
 use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 
-use crate::page::{flow, flows, forget, help, live, login, overview, search, status, theme, topic, topics};
+use crate::page::{
+    flow, flows, forget, group, groups, help, live, login, overview, search, status, theme, topic, topics,
+};
 use crate::state::AppState;
 use crate::{api, asset, guard, page};
 
@@ -28,6 +30,8 @@ pub fn app(state: AppState) -> Router {
         .route("/live/rows", get(live::rows::stream))
         .route("/topics", get(topics::show))
         .route("/topic/{source}/{topic}", get(topic::show))
+        .route("/groups", get(groups::show))
+        .route("/group/{source}/{group}", get(group::show))
         .route("/status", get(status::show))
         .route("/forget", get(forget::show).post(forget::act))
         .route("/help", get(help::show))

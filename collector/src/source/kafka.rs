@@ -10,10 +10,13 @@
 //!
 //! While the store refuses, the channel stays full, the thread waits, librdkafka's bounded queue fills, and it stops fetching.
 //!
-//! Not for: groups and lag, which are asked elsewhere; writing anything, ever.
+//! Another thread with a client of its own asks how far consumer groups are behind (`groups`).
+//!
+//! Not for: writing anything, ever.
 
-mod admin; // the id of each topic: the one file with `unsafe`
+mod admin; // ids of topics, groups and their commits: the one file with `unsafe`
 mod client; // the librdkafka client: its settings, and what its errors mean for people
+mod groups; // how far consumer groups are behind
 mod message; // from librdkafka's message to ours
 mod options; // which of librdkafka's settings may be set, and secrets
 mod place; // where to read on, and whether a topic is still the same one
@@ -25,12 +28,13 @@ use async_trait::async_trait;
 use rdkafka::ClientConfig;
 use serde::Deserialize;
 use store::SourceName;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::error::CollectorError;
 use crate::source::from::From;
 use crate::source::selection::Selection;
-use crate::source::{Batch, Opening, Source, Tail};
+use crate::source::{Batch, Beside, Opening, Source, Tail};
 
 /// `[[source]]` with `type = "kafka"`.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,6 +82,7 @@ pub struct Kafka {
     client_config: ClientConfig,
     selection: Selection,
     from: From,
+    groups: Vec<String>,
     optional: bool,
 }
 
@@ -136,6 +141,7 @@ impl Kafka {
             client_config,
             selection: Selection::new(INTERNAL, &config.topics),
             from: config.from,
+            groups: config.groups,
             optional: config.optional,
         })
     }
@@ -173,6 +179,32 @@ impl Source for Kafka {
             .spawn(move || observer.run())
             .map_err(CollectorError::Thread)?;
         Ok(Box::new(KafkaTail { batches, thread }))
+    }
+
+    fn watch_groups(&self, beside: Beside) -> Option<JoinHandle<()>> {
+        let (ended, end) = oneshot::channel::<()>();
+        let watch = groups::Watch {
+            source: self.name.clone(),
+            client_config: self.client_config.clone(),
+            groups: self.groups.clone(),
+            topics: self.selection.clone(),
+            store: beside.store,
+            board: beside.board,
+            runtime: tokio::runtime::Handle::current(),
+            stop: beside.stop,
+        };
+        let thread = std::thread::Builder::new().name(format!("groups {}", self.name)).spawn(move || {
+            groups::run(watch);
+            drop(ended);
+        });
+        match thread {
+            // The thread ends by itself when it is told to stop; that it has, the channel tells.
+            Ok(_) => Some(tokio::spawn(async move { drop(end.await) })),
+            Err(error) => {
+                tracing::error!(%error, "no thread can be started to ask for consumer groups");
+                None
+            }
+        }
     }
 }
 

@@ -76,3 +76,26 @@ fn a_damaged_file_costs_what_is_damaged_only() {
     std::fs::write(&path, bytes).unwrap();
     assert_eq!(LagSeries::open(folder.path()).unwrap().keys(None), [key(0), key(2)]);
 }
+
+#[test]
+fn the_course_of_a_group_is_the_sum_of_what_was_last_known_of_its_partitions() {
+    let series = LagSeries::default();
+    let key = |group: &str, partition| LagKey {
+        source: "main".into(),
+        group: group.to_owned(),
+        topic: "orders".into(),
+        partition,
+    };
+    let sample = |seconds: i64, committed, end| LagSample {
+        at: Timestamp::from_millis(seconds * 1_000),
+        committed: Some(committed),
+        end: Some(end),
+        lag_ms: None,
+    };
+    series.add(&key("billing", 0), sample(15, 0, 4));
+    series.add(&key("billing", 0), sample(35, 4, 4));
+    series.add(&key("billing", 1), sample(25, 1, 10));
+    series.add(&key("billings", 1), sample(5, 0, 100));
+    let course = series.course((&"main".into(), "billing"), Timestamp::from_millis(0), Duration::from_secs(10), 5);
+    assert_eq!(course, [None, Some(4), Some(13), Some(9), Some(9)]);
+}

@@ -7,6 +7,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use store::board::SourceState;
 use store::engine::Stats;
+use store::groups::GroupStatus;
 
 use super::problem::Problem;
 use crate::page::VERSION;
@@ -24,6 +25,7 @@ pub async fn show(State(state): State<AppState>) -> Result<Response, Problem> {
     text.sample("sillage_uptime_seconds", &[], state.started.elapsed().as_secs_f64());
     of_store(&mut text, &stats);
     of_sources(&mut text, &state);
+    of_groups(&mut text, &state);
     text.family("sillage_refused", "counter", "What was refused or dropped since the start, by reason.");
     for (reason, many) in state.board.refused() {
         text.sample("sillage_refused_total", &[("reason", &reason)], many as f64);
@@ -70,6 +72,32 @@ fn of_sources(text: &mut Exposition, state: &AppState) {
             text.sample("sillage_source_behind_seconds", &[("source", source.name.as_str())], behind_ms as f64 / 1e3);
         }
     }
+}
+
+/// How far consumer groups are behind, by topic. What isn't known has no sample.
+fn of_groups(text: &mut Exposition, state: &AppState) {
+    let groups = state.board.groups();
+    let topics: Vec<_> = groups
+        .iter()
+        .flat_map(|groups| groups.iter())
+        .flat_map(|group| group.topics().into_iter().map(move |topic| (group, topic, group.of_topic(topic))))
+        .collect();
+    let labels = |group: &GroupStatus, topic: &str| [group.source.to_string(), group.group.clone(), topic.to_owned()];
+    let mut family = |name: &str, help: &str, value: &dyn Fn((Option<u64>, Option<u64>)) -> Option<f64>| {
+        text.family(name, "gauge", help);
+        for (group, topic, lag) in &topics {
+            if let Some(value) = value(*lag) {
+                let [source, group, topic] = labels(group, topic);
+                text.sample(name, &[("source", &source), ("group", &group), ("topic", &topic)], value);
+            }
+        }
+    };
+    family("sillage_consumer_lag_records", "Offsets between what a group committed and the end of a topic.", &|lag| {
+        lag.0.map(|records| records as f64)
+    });
+    family("sillage_consumer_lag_seconds", "How long the first record that a group has yet to read waits.", &|lag| {
+        lag.1.map(|ms| ms as f64 / 1e3)
+    });
 }
 
 /// Metrics as text.

@@ -37,6 +37,26 @@ pub fn spark(steps: &[(Timestamp, u64)], step: Duration, of_what: &str) -> Optio
     Some(Spark { line, area, says })
 }
 
+/// From levels by step, oldest first, the last known one at each. What lies before anything was known stays empty. `None` where
+/// less than two are known: a single point is no course.
+pub fn level(levels: &[Option<u64>], of_what: &str) -> Option<Spark> {
+    let known: Vec<(usize, u64)> =
+        levels.iter().enumerate().filter_map(|(index, level)| level.map(|level| (index, level))).collect();
+    let [(first_index, first), .., (last_index, last)] = known.as_slice() else { return None };
+    let most = known.iter().map(|(_, level)| *level).max()?;
+    let across = 100.0 / (levels.len().max(2) - 1) as f64;
+    let mut line = String::new();
+    for (index, level) in &known {
+        let y = HEIGHT - MARGIN - *level as f64 / most.max(1) as f64 * (HEIGHT - 2.0 * MARGIN);
+        let _ = write!(line, "{}{:.1} {y:.1}", if line.is_empty() { "M" } else { " L" }, *index as f64 * across);
+    }
+    let (from, to) = (*first_index as f64 * across, *last_index as f64 * across);
+    let area = format!("{line} L{to:.1} {HEIGHT} L{from:.1} {HEIGHT}Z");
+    let count = crate::wording::count;
+    let says = format!("{of_what}: from {} to {}, at most {}", count(*first), count(*last), count(most));
+    Some(Spark { line, area, says })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +70,18 @@ mod tests {
         for nothing in [&[][..], &[5], &[5, 5], &[5, 0, 0, 5]] {
             assert!(super::spark(&counted(nothing), Duration::from_secs(1), "events").is_none());
         }
+    }
+
+    #[test]
+    fn a_level_runs_from_when_it_was_first_known() {
+        let spark = level(&[None, Some(0), Some(10), Some(5)], "lag").unwrap();
+        assert_eq!(spark.line, "M33.3 28.0 L66.7 2.0 L100.0 15.0");
+        assert_eq!(spark.says, "lag: from 0 to 5, at most 10");
+        assert_eq!(
+            level(&[Some(0), Some(0)], "lag").unwrap().line,
+            "M0.0 28.0 L100.0 28.0",
+            "nothing behind is told too"
+        );
+        assert!(level(&[None, Some(3)], "lag").is_none());
     }
 }

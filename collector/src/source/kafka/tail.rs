@@ -19,6 +19,8 @@ use store::{Channel, Checkpoint, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use ask::{AllBounds, bounds};
+
 use crate::source::Batch;
 use crate::source::from::From;
 use crate::source::kafka::client::{Hearing, advice};

@@ -19,7 +19,7 @@ use crate::source::kafka::client::Hearing;
 use crate::source::kafka::place::Bounds;
 
 /// Where each partition that can be read now begins and ends.
-pub(super) type AllBounds = HashMap<(String, i32), Bounds>;
+pub(in crate::source::kafka) type AllBounds = HashMap<(String, i32), Bounds>;
 
 /// What librdkafka's mock cluster calls itself: it lets DescribeTopics wait for ever, and its topics are never made again.
 const MOCK_CLUSTER: &str = "mockCluster";
@@ -140,7 +140,7 @@ impl Observer {
 /// Where the log of each partition begins and ends, asked of each leader at once.
 /// `offsets_for_times` passes the numbers that stand for "beginning" and "end" through to ListOffsets
 /// (librdkafka : src/rdkafka.c, rd_kafka_offsets_for_times), and with `read_committed` the end is the last stable offset.
-pub(super) fn bounds(
+pub(in crate::source::kafka) fn bounds(
     consumer: &BaseConsumer<Hearing>,
     listed: &BTreeMap<String, Vec<i32>>,
 ) -> Result<AllBounds, KafkaError> {

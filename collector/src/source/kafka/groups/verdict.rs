@@ -1,0 +1,248 @@
+//! How a group stands on a partition, from what was seen of it: Burrow's rules in Burrow's order (linkedin/Burrow :
+//! core/internal/evaluator/caching.go, constants named after it), then whether it catches up or falls behind.
+//!
+//! Burrow reads each commit as it happens; we look every few seconds. So a commit is one that moved, and of a group that owns the
+//! partition each look counts as one: it is there, and would commit if it got on. Hence *stopped* is who is gone, *stalled* who is
+//! there and gets nowhere. What Burrow is weak at stays: who commits rarely is judged late, who was reset on purpose reads as
+//! rewound until it has caught up.
+
+use std::collections::VecDeque;
+
+use store::Timestamp;
+use store::groups::LagState;
+
+/// How many commits, and how many looks, are judged by (Burrow's default).
+pub const INTERVALS: usize = 10;
+
+/// The lag that isn't called behind (Burrow's default).
+pub const ALLOWED_LAG: u64 = 0;
+
+/// How many commits it takes to call a lag stalled or not falling. Burrow's default is 0, by which the very first look at a busy
+/// group finds it stalled.
+pub const MINIMUM_COMPLETE: usize = INTERVALS / 2;
+
+/// From how many records on a lag that grew is called falling behind, where it also fell in between: below, it only wavers.
+const GROWTH_MIN: u64 = 10;
+
+/// What one look at a partition found.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    pub at: Timestamp,
+    pub committed: Option<i64>,
+    pub begin: Option<i64>,
+    pub end: Option<i64>,
+    /// Whether a member owns the partition; `None` where the broker doesn't tell.
+    pub is_owned: Option<bool>,
+}
+
+/// What was seen of one group on one partition lately.
+#[derive(Debug, Default)]
+pub struct Window {
+    commits: VecDeque<Commit>,
+    ends: VecDeque<i64>,
+    lags: VecDeque<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Commit {
+    at: Timestamp,
+    offset: i64,
+    lag: u64,
+}
+
+impl Look {
+    /// The lag in offsets; `None` where either end is unknown.
+    pub fn lag(&self) -> Option<u64> {
+        let (end, committed) = (self.end?, self.committed?);
+        Some(u64::try_from(end.saturating_sub(committed)).unwrap_or(0))
+    }
+}
+
+impl Window {
+    /// Whether the partition's end is where it was at the look before the last.
+    pub fn end_rests(&self) -> bool {
+        let mut ends = self.ends.iter().rev();
+        ends.next().is_some_and(|last| ends.next() == Some(last))
+    }
+
+    /// Takes in a look, and says how the group stands.
+    pub fn see(&mut self, look: Look) -> LagState {
+        let Some(committed) = look.committed else {
+            self.commits.clear();
+            return LagState::NoCommit;
+        };
+        let (Some(end), Some(lag)) = (look.end, look.lag()) else { return LagState::Unseen };
+        keep(&mut self.ends, end);
+        keep(&mut self.lags, lag);
+        let moved = self.commits.back().is_none_or(|last| last.offset != committed);
+        if moved || look.is_owned == Some(true) {
+            keep(&mut self.commits, Commit { at: look.at, offset: committed, lag });
+        }
+        if look.begin.is_some_and(|begin| committed < begin && begin < end) {
+            return LagState::BelowStart;
+        }
+        if lag <= ALLOWED_LAG {
+            return LagState::KeepingUp;
+        }
+        self.of_one_behind(look)
+    }
+
+    fn of_one_behind(&self, look: Look) -> LagState {
+        let (Some(first), Some(last)) = (self.commits.front(), self.commits.back()) else { return LagState::Unseen };
+        let silent = look.at.nanos_since(last.at) > last.at.nanos_since(first.at);
+        let was_caught_up = self.ends.iter().any(|end| *end <= last.offset);
+        // One that may be there, and was seen to commit only once, may just be slow.
+        let is_judged = look.is_owned == Some(false) || self.commits.len() > 1 || self.ends.len() == INTERVALS;
+        if silent && !was_caught_up && is_judged {
+            return LagState::Stopped;
+        }
+        if self.is_rewound() {
+            return LagState::Rewound;
+        }
+        if self.commits.iter().any(|commit| commit.lag <= ALLOWED_LAG) {
+            return LagState::KeepingUp;
+        }
+        if self.commits.len() >= MINIMUM_COMPLETE {
+            if self.commits.iter().all(|commit| commit.offset == first.offset) {
+                return LagState::Stalled;
+            }
+            let steps = self.commits.iter().zip(self.commits.iter().skip(1));
+            if steps.into_iter().all(|(one, next)| next.lag >= one.lag) {
+                return if last.lag > first.lag { LagState::FallingBehind } else { LagState::Behind };
+            }
+        }
+        self.by_trend()
+    }
+
+    /// Whether a commit went back, and none since reached where it was.
+    fn is_rewound(&self) -> bool {
+        let offsets: Vec<i64> = self.commits.iter().map(|commit| commit.offset).collect();
+        (1..offsets.len()).any(|at| {
+            let before = offsets[at - 1];
+            offsets[at] < before && offsets[at..].iter().all(|offset| *offset < before)
+        })
+    }
+
+    fn by_trend(&self) -> LagState {
+        let (Some(first), Some(last)) = (self.lags.front().copied(), self.lags.back().copied()) else {
+            return LagState::KeepingUp;
+        };
+        match () {
+            () if self.lags.len() < MINIMUM_COMPLETE => LagState::KeepingUp,
+            () if last.saturating_mul(5) <= first.saturating_mul(4) => LagState::CatchingUp,
+            () if last >= first + GROWTH_MIN && last.saturating_mul(4) >= first.saturating_mul(5) => {
+                LagState::FallingBehind
+            }
+            () => LagState::KeepingUp,
+        }
+    }
+}
+
+/// Keeps the latest [`INTERVALS`].
+pub fn keep<T>(window: &mut VecDeque<T>, newest: T) {
+    if window.len() == INTERVALS {
+        window.pop_front();
+    }
+    window.push_back(newest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said after looks 10 s apart, each `(committed, end)`.
+    fn check(is_owned: Option<bool>, looks: &[(i64, i64)]) -> LagState {
+        let mut window = Window::default();
+        let mut state = LagState::Unseen;
+        for (number, (committed, end)) in looks.iter().enumerate() {
+            state = window.see(Look {
+                at: Timestamp::from_millis(1_000_000 + number as i64 * 10_000),
+                committed: Some(*committed),
+                begin: Some(0),
+                end: Some(*end),
+                is_owned,
+            });
+        }
+        state
+    }
+
+    fn course(looks: i64, committed: impl Fn(i64) -> i64, end: impl Fn(i64) -> i64) -> Vec<(i64, i64)> {
+        (0..looks).map(|look| (committed(look), end(look))).collect()
+    }
+
+    #[test]
+    fn a_group_at_the_end_keeps_up_however_long_the_topic_is_idle() {
+        assert_eq!(check(Some(true), &[(10, 10); 30]), LagState::KeepingUp);
+        assert_eq!(check(Some(false), &[(10, 10); 30]), LagState::KeepingUp);
+    }
+
+    #[test]
+    fn a_group_that_left_with_records_waiting_has_stopped() {
+        assert_eq!(check(Some(false), &[(10, 20), (10, 20)]), LagState::Stopped);
+        let mut looks = course(5, |look| look * 10, |look| look * 10 + 5);
+        looks.extend([(40, 100); 6]);
+        assert_eq!(check(Some(false), &looks), LagState::Stopped);
+    }
+
+    #[test]
+    fn a_group_that_was_at_the_end_a_moment_ago_has_not_stopped() {
+        let mut looks = vec![(10, 10); 5];
+        looks.push((10, 11));
+        assert_eq!(check(Some(false), &looks), LagState::KeepingUp);
+    }
+
+    #[test]
+    fn a_member_that_gets_nowhere_is_stalled_and_one_that_just_began_is_not() {
+        assert_eq!(check(Some(true), &[(10, 20); 6]), LagState::Stalled);
+        assert_eq!(check(Some(true), &[(10, 20); 2]), LagState::KeepingUp);
+    }
+
+    #[test]
+    fn a_lag_that_only_grows_is_falling_behind_and_one_that_falls_is_catching_up() {
+        let growing = course(10, |look| look * 6, |look| 20 + look * 10);
+        assert_eq!(check(Some(true), &growing), LagState::FallingBehind);
+        assert_eq!(check(None, &growing), LagState::FallingBehind, "where members aren't told too");
+        let falling = course(10, |look| look * 20, |look| 200 + look * 5);
+        assert_eq!(check(Some(true), &falling), LagState::CatchingUp);
+        let level = course(10, |look| look * 10, |look| 50 + look * 10);
+        assert_eq!(check(Some(true), &level), LagState::Behind);
+    }
+
+    #[test]
+    fn a_lag_that_wavers_keeps_up() {
+        let wavering = course(12, |look| look * 10, |look| look * 10 + 3 + look % 3);
+        assert_eq!(check(Some(true), &wavering), LagState::KeepingUp);
+    }
+
+    #[test]
+    fn a_deliberate_reset_reads_as_rewound_until_it_has_caught_up() {
+        let mut looks = course(4, |look| 50 + look * 10, |look| 60 + look * 10);
+        looks.push((0, 100));
+        assert_eq!(check(Some(true), &looks), LagState::Rewound);
+        looks.push((90, 100));
+        assert_ne!(check(Some(true), &looks), LagState::Rewound);
+    }
+
+    #[test]
+    fn one_that_commits_rarely_is_not_called_stopped_between_two_commits() {
+        // A commit a minute, six looks each; members aren't told.
+        let slow = course(30, |look| look / 6 * 60, |look| 10 + look * 10);
+        assert_ne!(check(None, &slow), LagState::Stopped);
+    }
+
+    #[test]
+    fn no_commit_and_a_commit_that_retention_overtook_are_no_lag_of_zero() {
+        let look = Look {
+            at: Timestamp::from_millis(0),
+            committed: None,
+            begin: Some(0),
+            end: Some(10),
+            is_owned: Some(true),
+        };
+        assert_eq!(Window::default().see(look), LagState::NoCommit);
+        assert_eq!(look.lag(), None);
+        let overtaken = Look { committed: Some(3), begin: Some(5), ..look };
+        assert_eq!(Window::default().see(overtaken), LagState::BelowStart);
+        assert_eq!(overtaken.lag(), Some(7));
+    }
+}

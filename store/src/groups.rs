@@ -1,0 +1,209 @@
+//! How consumer groups stand now: what the collector last saw of each, for pages and the API.
+//!
+//! In memory only: it is asked for anew every few seconds. The course over time is in [`LagSeries`](crate::LagSeries).
+//! What isn't known is `None` with a reason, never 0.
+
+use std::time::Duration;
+
+use crate::position::{Channel, SourceName};
+use crate::record::Record;
+use crate::time::Timestamp;
+
+/// One consumer group.
+#[derive(Clone, PartialEq, Debug)]
+pub struct GroupStatus {
+    /// The broker.
+    pub source: SourceName,
+    /// Its name.
+    pub group: String,
+    /// How it stands: as its worst partition does.
+    pub state: LagState,
+    /// What the broker calls its state, such as `Stable` or `Empty`; `None` where it doesn't tell.
+    pub broker_state: Option<String>,
+    /// Its protocol: `classic` or `consumer` (KIP-848); `None` where the broker doesn't tell.
+    pub protocol: Option<String>,
+    /// How partitions are shared out, such as `range`; `None` where the broker doesn't tell.
+    pub assignor: Option<String>,
+    /// Its members; `None` where the broker doesn't tell.
+    pub members: Option<Vec<Member>>,
+    /// What it has committed in or owns, by topic and partition.
+    pub partitions: Vec<PartitionLag>,
+    /// How the sum of its lags changes, in records a second; `None` while too little was seen.
+    pub trend: Option<f64>,
+    /// Why nothing is told of it, where nothing is.
+    pub unseen: Option<String>,
+    /// When it was looked at.
+    pub at: Timestamp,
+}
+
+/// One member of a group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// The id that the broker gave it.
+    pub id: String,
+    /// The name it gave itself.
+    pub client_id: String,
+    /// Where it connects from.
+    pub host: String,
+}
+
+/// One group on one partition.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PartitionLag {
+    /// The topic.
+    pub topic: Channel,
+    /// The partition.
+    pub partition: i32,
+    /// The committed offset; `None` where none is.
+    pub committed: Option<i64>,
+    /// Where what can be read ends (the last stable offset); `None` where the broker didn't tell.
+    pub end: Option<i64>,
+    /// How many offsets lie between the two; transaction markers and compaction holes count. `None` where either is unknown.
+    pub lag: Option<u64>,
+    /// How long the first record that waits has been there, or why that isn't known.
+    pub time: TimeLag,
+    /// How it stands.
+    pub state: LagState,
+    /// Which member owns it: the place in [`GroupStatus::members`].
+    pub owner: Option<usize>,
+}
+
+/// How far behind in time.
+#[derive(Clone, PartialEq, Debug)]
+pub enum TimeLag {
+    /// Nothing waits.
+    Nothing,
+    /// This record waits, since so many milliseconds.
+    Waits {
+        /// For how long.
+        ms: u64,
+        /// The record.
+        on: WaitingOn,
+    },
+    /// It can't be said, and why.
+    Unknown(&'static str),
+}
+
+/// The first record that a group has yet to read on a partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WaitingOn {
+    /// Its offset.
+    pub offset: i64,
+    /// Its time: the broker's, else when we received it.
+    pub at: Timestamp,
+    /// What happened, by its event type.
+    pub event_type: Option<String>,
+    /// Its key, where it is text.
+    pub key: Option<String>,
+}
+
+/// How a group stands on a partition, from harmless to grave; a group stands as its worst partition does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum LagState {
+    /// Nothing can be told of it.
+    Unseen,
+    /// It reads as fast as records come.
+    KeepingUp,
+    /// It is behind, and its lag falls.
+    CatchingUp,
+    /// It never committed here.
+    NoCommit,
+    /// It is behind, and its lag didn't fall for a while.
+    Behind,
+    /// It is behind, and its lag grows.
+    FallingBehind,
+    /// It is behind, and commits no more.
+    Stopped,
+    /// It is behind and owned, and its commit doesn't move.
+    Stalled,
+    /// Its commit went back, and hasn't reached where it was.
+    Rewound,
+    /// Retention took records that it had not read.
+    BelowStart,
+}
+
+/// How far the clock of a producer may be ahead of ours.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
+impl LagState {
+    /// Its name in the JSON API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LagState::Unseen => "unseen",
+            LagState::KeepingUp => "keepingUp",
+            LagState::CatchingUp => "catchingUp",
+            LagState::NoCommit => "noCommit",
+            LagState::Behind => "behind",
+            LagState::FallingBehind => "fallingBehind",
+            LagState::Stopped => "stopped",
+            LagState::Stalled => "stalled",
+            LagState::Rewound => "rewound",
+            LagState::BelowStart => "belowStart",
+        }
+    }
+}
+
+impl GroupStatus {
+    /// The sum of the lags that are known; `None` where none is.
+    pub fn lag(&self) -> Option<u64> {
+        sum(self.partitions.iter())
+    }
+
+    /// The longest that a record waits, of those that are known; `None` where none is.
+    pub fn lag_ms(&self) -> Option<u64> {
+        longest(self.partitions.iter())
+    }
+
+    /// The topics it reads, each once, by name.
+    pub fn topics(&self) -> Vec<&str> {
+        let mut topics: Vec<&str> = self.partitions.iter().map(|partition| partition.topic.as_str()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+
+    /// The lags of one topic: in records and in milliseconds.
+    pub fn of_topic(&self, topic: &str) -> (Option<u64>, Option<u64>) {
+        let of_topic = || self.partitions.iter().filter(|partition| partition.topic.as_str() == topic);
+        (sum(of_topic()), longest(of_topic()))
+    }
+
+    /// After how many seconds nothing waits any more if all goes on like this; `None` where the lag doesn't fall.
+    pub fn clears_in_s(&self) -> Option<f64> {
+        let (lag, trend) = (self.lag()?, self.trend?);
+        (trend < 0.0 && lag > 0).then(|| lag as f64 / -trend)
+    }
+}
+
+impl PartitionLag {
+    /// For how long the first record waits, in milliseconds; 0 where none does.
+    pub fn lag_ms(&self) -> Option<u64> {
+        match &self.time {
+            TimeLag::Nothing => Some(0),
+            TimeLag::Waits { ms, .. } => Some(*ms),
+            TimeLag::Unknown(_) => None,
+        }
+    }
+}
+
+impl WaitingOn {
+    /// What is told of a record. A time that lies in the future, or before the epoch, is taken for no time.
+    pub fn new(record: &Record, offset: i64) -> WaitingOn {
+        let latest = record.received_at.plus(CLOCKS_DIFFER);
+        let told = record.timestamp.filter(|at| *at <= latest && at.as_nanos() > 0);
+        WaitingOn {
+            offset,
+            at: told.unwrap_or(record.received_at),
+            event_type: record.event.event_type.clone(),
+            key: record.key_text().map(str::to_owned),
+        }
+    }
+}
+
+fn sum<'a>(partitions: impl Iterator<Item = &'a PartitionLag>) -> Option<u64> {
+    partitions.filter_map(|partition| partition.lag).reduce(u64::saturating_add)
+}
+
+fn longest<'a>(partitions: impl Iterator<Item = &'a PartitionLag>) -> Option<u64> {
+    partitions.filter_map(PartitionLag::lag_ms).max()
+}

@@ -1,0 +1,147 @@
+//! Consumer groups: how they stand, and how far they are behind.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use store::groups::{GroupStatus, PartitionLag, TimeLag};
+use store::position::SourceName;
+
+use super::ask::Names;
+use super::problem::Problem;
+use super::view::Time;
+use crate::state::AppState;
+
+/// A list of groups. `next` is always null: all that are watched are told.
+#[derive(Serialize)]
+pub struct GroupsView {
+    groups: Vec<GroupView>,
+    next: Option<String>,
+}
+
+/// One group. What isn't known is null, never 0.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupView {
+    source: String,
+    group: String,
+    state: &'static str,
+    /// In records: the sum of what is known.
+    lag: Option<u64>,
+    /// The longest that a record waits, of those that are known.
+    lag_ms: Option<u64>,
+    members: Option<usize>,
+    topics: Vec<String>,
+    /// In records a second.
+    trend: Option<f64>,
+    clears_in_ms: Option<f64>,
+    protocol: Option<String>,
+    broker_state: Option<String>,
+    unseen: Option<String>,
+    at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partitions: Option<Vec<PartitionView>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PartitionView {
+    topic: String,
+    partition: i32,
+    state: &'static str,
+    committed: Option<i64>,
+    end: Option<i64>,
+    lag: Option<u64>,
+    lag_ms: Option<u64>,
+    /// Why `lagMs` is null.
+    lag_ms_unknown: Option<&'static str>,
+    waiting_on: Option<WaitingOnView>,
+    owner: Option<OwnerView>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WaitingOnView {
+    place: String,
+    timestamp: Time,
+    event_type: Option<String>,
+    key: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OwnerView {
+    member: String,
+    client_id: String,
+    host: String,
+}
+
+impl GroupView {
+    fn new(status: &GroupStatus, partitions: Option<Vec<PartitionView>>) -> GroupView {
+        GroupView {
+            source: status.source.to_string(),
+            group: status.group.clone(),
+            state: status.state.as_str(),
+            lag: status.lag(),
+            lag_ms: status.lag_ms(),
+            members: status.members.as_ref().map(Vec::len),
+            topics: status.topics().into_iter().map(str::to_owned).collect(),
+            trend: status.trend,
+            clears_in_ms: status.clears_in_s().map(|seconds| seconds * 1e3),
+            protocol: status.protocol.clone(),
+            broker_state: status.broker_state.clone(),
+            unseen: status.unseen.clone(),
+            at: Time(status.at),
+            partitions,
+        }
+    }
+}
+
+fn partition(status: &GroupStatus, lag: &PartitionLag) -> PartitionView {
+    let owner = lag.owner.and_then(|owner| status.members.as_ref()?.get(owner));
+    PartitionView {
+        topic: lag.topic.to_string(),
+        partition: lag.partition,
+        state: lag.state.as_str(),
+        committed: lag.committed,
+        end: lag.end,
+        lag: lag.lag,
+        lag_ms: lag.lag_ms(),
+        lag_ms_unknown: match &lag.time {
+            TimeLag::Unknown(why) => Some(why),
+            TimeLag::Nothing | TimeLag::Waits { .. } => None,
+        },
+        waiting_on: match &lag.time {
+            TimeLag::Waits { on, .. } => Some(WaitingOnView {
+                place: format!("{}@{}", lag.partition, on.offset),
+                timestamp: Time(on.at),
+                event_type: on.event_type.clone(),
+                key: on.key.clone(),
+            }),
+            TimeLag::Nothing | TimeLag::Unknown(_) => None,
+        },
+        owner: owner.map(|member| OwnerView {
+            member: member.id.clone(),
+            client_id: member.client_id.clone(),
+            host: member.host.clone(),
+        }),
+    }
+}
+
+/// `groups`.
+pub async fn list(State(state): State<AppState>) -> Json<GroupsView> {
+    let all = state.board.groups();
+    let groups = all.iter().flat_map(|groups| groups.iter()).map(|status| GroupView::new(status, None)).collect();
+    Json(GroupsView { groups, next: None })
+}
+
+/// `groups/{source}/{group}`: the same for one group, with its partitions.
+pub async fn show(
+    State(state): State<AppState>,
+    Names([source, group]): Names<2>,
+) -> Result<Json<GroupsView>, Problem> {
+    let Some(status) = state.board.group(&SourceName::from(source), &group) else {
+        return Err(Problem::not_found("no source of this name watches such a consumer group"));
+    };
+    let partitions = status.partitions.iter().map(|lag| partition(&status, lag)).collect();
+    Ok(Json(GroupsView { groups: vec![GroupView::new(&status, Some(partitions))], next: None }))
+}

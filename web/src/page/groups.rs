@@ -1,0 +1,297 @@
+//! Who is behind, and by how much?
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+use store::Timestamp;
+use store::groups::{GroupStatus, LagState};
+
+use crate::drawing::spark::{Spark, level};
+use crate::href::Href;
+use crate::page::flow::headline::Pill;
+use crate::page::{Frame, render};
+use crate::state::AppState;
+use crate::wording;
+
+/// How far back the drawings reach, and in how many steps.
+const WINDOW: Duration = Duration::from_secs(15 * 60);
+const STEPS: u32 = 60;
+
+/// How many groups one page shows; a filter finds the others.
+const ROWS_MAX: usize = 500;
+
+/// What the address asks for.
+#[derive(Deserialize)]
+pub struct Params {
+    /// Only groups whose name, or a topic of theirs, holds this.
+    #[serde(default)]
+    name: String,
+    /// What the rows are sorted by; the gravest first where it is left out.
+    #[serde(default)]
+    sort: Sort,
+}
+
+/// What the rows are sorted by.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+enum Sort {
+    /// The gravest first.
+    #[default]
+    State,
+    /// By name.
+    Group,
+    /// Most records first.
+    Lag,
+    /// The longest wait first.
+    Time,
+}
+
+#[derive(Template)]
+#[template(path = "page/groups.html")]
+struct Groups {
+    frame: Frame,
+    name: String,
+    sorted_by: &'static str,
+    heads: Vec<Head>,
+    rows: Vec<Row>,
+    left_out: usize,
+}
+
+/// The head of a column that can be sorted by.
+struct Head {
+    text: &'static str,
+    href: Href,
+    /// `ascending` or `descending` where the rows are sorted by it.
+    sorted: &'static str,
+    is_number: bool,
+}
+
+/// One group, as it is shown.
+struct Row {
+    group: String,
+    source: String,
+    href: Href,
+    topics: String,
+    pill: Pill,
+    lag: String,
+    time: String,
+    spark: Option<Spark>,
+    owned: String,
+    members: String,
+}
+
+/// `GET /groups`.
+pub async fn show(State(state): State<AppState>, Query(params): Query<Params>, frame: Frame) -> Response {
+    let wanted = params.name.to_lowercase();
+    let holds = |name: &str| name.to_lowercase().contains(&wanted);
+    let all = state.board.groups();
+    let mut found: Vec<&GroupStatus> = all
+        .iter()
+        .flat_map(|groups| groups.iter())
+        .filter(|status| holds(&status.group) || status.topics().into_iter().any(holds))
+        .collect();
+    found.sort_by(|one, other| {
+        let by_name = || (&one.group, &one.source).cmp(&(&other.group, &other.source));
+        match params.sort {
+            Sort::State => other.state.cmp(&one.state).then_with(|| other.lag().cmp(&one.lag())).then_with(by_name),
+            Sort::Group => by_name(),
+            Sort::Lag => other.lag().cmp(&one.lag()).then_with(by_name),
+            Sort::Time => other.lag_ms().cmp(&one.lag_ms()).then_with(by_name),
+        }
+    });
+    let left_out = found.len().saturating_sub(ROWS_MAX);
+    let now = Timestamp::now();
+    let rows = found.into_iter().take(ROWS_MAX).map(|status| row(status, &state, &frame, now)).collect();
+    let here = frame.links.groups().with("name", &params.name);
+    let head = |text, sort, name, order, is_number| Head {
+        text,
+        href: here.clone().with("sort", name),
+        sorted: if params.sort == sort { order } else { "" },
+        is_number,
+    };
+    let heads = vec![
+        head("Group", Sort::Group, "group", "ascending", false),
+        head("State", Sort::State, "", "descending", false),
+        head("Lag, records", Sort::Lag, "lag", "descending", true),
+        head("Lag, time", Sort::Time, "time", "descending", true),
+    ];
+    let sorted_by = match params.sort {
+        Sort::State => "",
+        Sort::Group => "group",
+        Sort::Lag => "lag",
+        Sort::Time => "time",
+    };
+    render(&Groups { heads, rows, left_out, name: params.name, sorted_by, frame })
+}
+
+fn row(status: &GroupStatus, state: &AppState, frame: &Frame, now: Timestamp) -> Row {
+    let group = (&status.source, status.group.as_str());
+    let levels = state.board.lags().course(group, now.minus(WINDOW), WINDOW / STEPS, STEPS);
+    let topics: Vec<String> = status.topics().into_iter().map(str::to_owned).collect();
+    Row {
+        href: frame.links.group(status.source.as_str(), &status.group),
+        group: status.group.clone(),
+        source: status.source.to_string(),
+        topics: if topics.is_empty() { String::new() } else { wording::names(&topics) },
+        pill: pill(status.state),
+        lag: status.lag().map_or_else(|| "–".to_owned(), wording::count),
+        time: time(status.lag_ms()),
+        spark: level(&levels, "lag in records"),
+        owned: owned(status),
+        members: match &status.members {
+            Some(members) => wording::many(members.len() as u64, "member"),
+            None => "members aren't told".to_owned(),
+        },
+    }
+}
+
+/// How a state is shown.
+pub fn pill(state: LagState) -> Pill {
+    let (tone, text) = match state {
+        LagState::Unseen => ("", "can't be seen"),
+        LagState::KeepingUp => ("ok", "keeping up"),
+        LagState::CatchingUp => ("ok", "catching up"),
+        LagState::NoCommit => ("warn", "no commit"),
+        LagState::Behind => ("warn", "behind"),
+        LagState::FallingBehind => ("warn", "falling behind"),
+        LagState::Stopped => ("bad", "stopped"),
+        LagState::Stalled => ("bad", "stalled"),
+        LagState::Rewound => ("warn", "rewound"),
+        LagState::BelowStart => ("bad", "committed below log start"),
+    };
+    Pill::new(tone, text)
+}
+
+/// A lag in time; a dash where it isn't known.
+pub fn time(lag_ms: Option<u64>) -> String {
+    match lag_ms {
+        None => "–".to_owned(),
+        Some(0) => "0".to_owned(),
+        Some(ms) => wording::duration(ms.saturating_mul(1_000_000)),
+    }
+}
+
+/// How many of its partitions somebody owns: `2 of 6`.
+pub fn owned(status: &GroupStatus) -> String {
+    let all = status.partitions.len() as u64;
+    if status.members.is_none() {
+        return "–".to_owned();
+    }
+    let owned = status.partitions.iter().filter(|partition| partition.owner.is_some()).count();
+    format!("{} of {}", wording::count(owned as u64), wording::count(all))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::sync::Arc;
+
+    use store::Board;
+    use store::groups::{Member, PartitionLag, TimeLag, WaitingOn};
+
+    use super::*;
+    use crate::given::{Console, empty};
+
+    pub fn partition(number: i32, lag: u64, state: LagState) -> PartitionLag {
+        let on = WaitingOn {
+            offset: 10,
+            at: Timestamp::now(),
+            event_type: Some("OrderPlaced".to_owned()),
+            key: Some("order-1".to_owned()),
+        };
+        PartitionLag {
+            topic: "orders <b>".into(),
+            partition: number,
+            committed: Some(10),
+            end: Some(10 + lag as i64),
+            lag: Some(lag),
+            time: if lag == 0 { TimeLag::Nothing } else { TimeLag::Waits { ms: 192_000, on } },
+            state,
+            owner: (number == 0).then_some(0),
+        }
+    }
+
+    pub fn group(name: &str, state: LagState, partitions: Vec<PartitionLag>) -> GroupStatus {
+        GroupStatus {
+            source: "main".into(),
+            group: name.to_owned(),
+            state,
+            broker_state: Some("Stable".to_owned()),
+            protocol: Some("classic".to_owned()),
+            assignor: Some("range".to_owned()),
+            members: Some(vec![Member {
+                id: "m-1".to_owned(),
+                client_id: format!("{name}-1"),
+                host: "/127.0.0.1".to_owned(),
+            }]),
+            partitions,
+            trend: Some(6.1),
+            unseen: None,
+            at: Timestamp::now(),
+        }
+    }
+
+    pub fn board() -> Arc<Board> {
+        let board = Board::default();
+        let behind = vec![partition(0, 1_204, LagState::FallingBehind), partition(1, 0, LagState::KeepingUp)];
+        let mut never = group("never", LagState::NoCommit, Vec::new());
+        never.partitions.push(PartitionLag {
+            committed: None,
+            lag: None,
+            time: TimeLag::Unknown("nothing is committed"),
+            ..partition(0, 5, LagState::NoCommit)
+        });
+        board.post_groups(
+            &"main".into(),
+            vec![
+                group("analytics", LagState::FallingBehind, behind),
+                group("billing", LagState::KeepingUp, vec![partition(0, 0, LagState::KeepingUp)]),
+                never,
+            ],
+        );
+        Arc::new(board)
+    }
+
+    #[tokio::test]
+    async fn each_group_says_how_it_stands_and_the_gravest_comes_first() {
+        let page = Console::beside(empty(), board()).page("/groups").await;
+        page.shows("analytics").shows("falling behind").shows("1,204").shows("3 min 12 s").shows("1 of 2");
+        page.shows("no commit").shows("orders <b>");
+        assert!(!page.body.contains("<b>analytics") || !page.body.contains("orders <b>"));
+        let text = page.text();
+        assert!(text.find("analytics").unwrap() < text.find("billing").unwrap());
+    }
+
+    #[tokio::test]
+    async fn groups_are_sorted_and_filtered_by_the_address() {
+        let console = Console::beside(empty(), board());
+        let text = console.page("/groups?sort=group").await.text();
+        assert!(text.find("billing").unwrap() < text.find("never").unwrap());
+        console.page("/groups?name=BILL").await.shows("billing").hides("analytics");
+        console.page("/groups?name=nothing").await.shows("No group");
+        Console::over(empty()).page("/groups").await.shows("No consumer group");
+    }
+
+    #[tokio::test]
+    async fn a_group_without_a_commit_is_never_a_lag_of_zero_for_scripts_either() {
+        let console = Console::beside(empty(), board());
+        let all: serde_json::Value = serde_json::from_str(&console.get("/api/v1/groups").await.body).unwrap();
+        let never = all["groups"].as_array().unwrap().iter().find(|group| group["group"] == "never").unwrap();
+        assert_eq!((&never["state"], &never["lag"]), (&"noCommit".into(), &serde_json::Value::Null));
+        let one: serde_json::Value =
+            serde_json::from_str(&console.get("/api/v1/groups/main/analytics").await.body).unwrap();
+        let partition = &one["groups"][0]["partitions"][0];
+        assert_eq!((&partition["lag"], &partition["waitingOn"]["place"]), (&1_204.into(), &"0@10".into()));
+        assert_eq!(console.get("/api/v1/groups/main/nobody").await.status, 404);
+        let metrics = console.get("/metrics").await.body;
+        assert!(
+            metrics.contains(
+                "sillage_consumer_lag_records{source=\"main\",group=\"analytics\",topic=\"orders <b>\"} 1204"
+            ),
+            "{metrics}"
+        );
+        assert!(!metrics.contains("sillage_consumer_lag_records{source=\"main\",group=\"never\""), "{metrics}");
+    }
+}
