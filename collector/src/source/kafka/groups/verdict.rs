@@ -180,7 +180,8 @@ mod tests {
     fn a_group_that_left_with_records_waiting_has_stopped() {
         assert_eq!(check(Some(false), &[(10, 20), (10, 20)]), LagState::Stopped);
         let mut looks = course(5, |look| look * 10, |look| look * 10 + 5);
-        looks.extend([(40, 100); 6]);
+        // As long as some look found the end where the commit is, it may just be between two commits.
+        looks.extend([(40, 100); 11]);
         assert_eq!(check(Some(false), &looks), LagState::Stopped);
     }
 
