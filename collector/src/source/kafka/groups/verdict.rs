@@ -81,7 +81,7 @@ impl Window {
         if look.begin.is_some_and(|begin| committed < begin && begin < end) {
             return LagState::BelowStart;
         }
-        if lag <= ALLOWED_LAG {
+        if lag == ALLOWED_LAG {
             return LagState::KeepingUp;
         }
         self.of_one_behind(look)
@@ -99,7 +99,7 @@ impl Window {
         if self.is_rewound() {
             return LagState::Rewound;
         }
-        if self.commits.iter().any(|commit| commit.lag <= ALLOWED_LAG) {
+        if self.commits.iter().any(|commit| commit.lag == ALLOWED_LAG) {
             return LagState::KeepingUp;
         }
         if self.commits.len() >= MINIMUM_COMPLETE {
