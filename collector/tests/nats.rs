@@ -16,6 +16,9 @@ use store::memory::Memory;
 use store::{Board, Place, Query, Record, Store};
 use tokio_util::sync::CancellationToken;
 
+/// How long a server may take to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A server of the test's own, on a folder that outlives restarts.
 struct Server {
     folder: tempfile::TempDir,
@@ -42,7 +45,7 @@ impl Server {
             Some(started.expect("nats-server can't be started: install it with `apt-get install nats-server`"));
         let begun = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "nats-server doesn't listen");
+            assert!(begun.elapsed() < PATIENCE, "nats-server doesn't listen");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -54,8 +57,16 @@ impl Server {
         }
     }
 
+    /// A server that only just listens may still reset a connection.
     async fn context(&self) -> Context {
-        jetstream::new(async_nats::connect(format!("nats://127.0.0.1:{}", self.port)).await.unwrap())
+        let begun = Instant::now();
+        loop {
+            match async_nats::connect(format!("nats://127.0.0.1:{}", self.port)).await {
+                Ok(client) => return jetstream::new(client),
+                Err(error) => assert!(begun.elapsed() < PATIENCE, "nats-server takes no client: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 

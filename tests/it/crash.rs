@@ -19,6 +19,9 @@ const KILLS: usize = 25;
 /// So many of them at least while a segment is being sealed, and so many while segments are being merged.
 const KILLS_AMID: usize = 3;
 
+/// So many spans at least are acknowledged over all kills: with fewer, hardly any kill would have met one under way.
+const ACKNOWLEDGED: usize = 20_000;
+
 /// Small segments soon, so that some are sealed and merged in every life.
 const STORE: &str = "seal_entries = 40000\nseal_age = \"500ms\"\n\n";
 
@@ -240,8 +243,7 @@ fn many_kills_under_load_lose_nothing_and_double_nothing() {
         (sent.0.unwrap(), sent.1.unwrap())
     });
 
-    let up_time = up_time.lock().unwrap().as_secs_f64();
-    let rate = sent.acknowledged.len() as f64 / up_time;
+    let rate = sent.acknowledged.len() as f64 / up_time.lock().unwrap().as_secs_f64();
     println!(
         "{KILLS} kills, {amid_seal} amid a seal, {amid_merge} amid a merge; {} spans acknowledged ({rate:.0} a second of up time), \
          {} given up, {} batches sent more than once; {records} records",
@@ -249,7 +251,8 @@ fn many_kills_under_load_lose_nothing_and_double_nothing() {
         sent.given_up.len(),
         sent.repeated
     );
-    assert!(rate >= 2_000.0, "the load was too light to prove anything: {rate:.0} spans a second");
+    let acknowledged = sent.acknowledged.len();
+    assert!(acknowledged >= ACKNOWLEDGED, "the load was too light to prove anything: {acknowledged} spans in all");
 
     assert!(amid_seal >= KILLS_AMID, "only {amid_seal} kills amid a seal");
     assert!(amid_merge >= KILLS_AMID, "only {amid_merge} kills amid a merge");
