@@ -2,7 +2,7 @@
 //!
 //! Each figure stands beside a floor measured in the same run (the least that the work could cost), because this machine's
 //! seconds are not another's. CPU seconds are the server's own, from the operating system, its background work included.
-//! `--spans N`, `--records N` and `--lookups N` make it longer or shorter.
+//! `--spans N`, `--lookups N`, `--log-mib N` and `--records N` make it longer or shorter; with `--log-mib 0` and `--records 0` those are left out.
 #![expect(clippy::unwrap_used, reason = "in a benchmark that can't go on, the panic is the report")]
 
 #[path = "../it/rig"]
@@ -20,6 +20,7 @@ mod connection; // a connection that is kept
 mod floors; // the least that the work could cost
 mod process; // CPU time and memory of a process
 mod records; // records from a broker
+mod replay; // a start after a crash
 mod saga; // the load: order sagas as OpenTelemetry describes them
 mod spans; // spans over gRPC
 mod table; // how it is printed
@@ -37,9 +38,14 @@ fn main() {
         None => default,
     };
     let mut table = Table::default();
-    let load = saga::Load::new(setting("--spans", 240_000));
-    let decoded = floors::floors(&mut table, &load);
-    spans::spans(&mut table, &load, setting("--lookups", 2_000), decoded);
+    let mut load = saga::Load::default();
+    let first = load.portion(setting("--spans", 1_200_000) / spans::PORTIONS);
+    let decoded = floors::floors(&mut table, &load, &first);
+    spans::spans(&mut table, load, first, decoded, setting("--lookups", 2_000));
+    let log_mib = setting("--log-mib", 1_024);
+    if log_mib > 0 {
+        replay::replay(&mut table, log_mib);
+    }
     let count = setting("--records", 100_000);
     if count > 0 {
         records::records(&mut table, count);

@@ -24,9 +24,9 @@ const STEPS: [(&str, &str, i32, &str); 12] = [
 
 const SAGAS_PER_REQUEST: usize = 40;
 
-/// All requests of a run, made before anything is measured.
+/// What has been made of a run's load. It is made in portions, each before it is sent, because a whole one would take gigabytes.
+#[derive(Default)]
 pub struct Load {
-    pub requests: Vec<ExportTraceServiceRequest>,
     pub traces: Vec<[u8; 16]>,
     pub spans: usize,
     /// Encoded, without compression.
@@ -34,15 +34,17 @@ pub struct Load {
 }
 
 impl Load {
-    pub fn new(spans: usize) -> Load {
-        let mut load = Load { requests: Vec::new(), traces: Vec::new(), spans: 0, bytes: 0 };
-        while load.spans < spans {
+    /// The next requests, of about so many spans.
+    pub fn portion(&mut self, spans: usize) -> Vec<ExportTraceServiceRequest> {
+        let mut requests = Vec::new();
+        let enough = self.spans + spans;
+        while self.spans < enough {
             let sagas: Vec<[u8; 16]> = (0..SAGAS_PER_REQUEST).map(|_| rand::random()).collect();
             let mut request = ExportTraceServiceRequest::default();
             // One resource a service, its spans of all sagas together, as a collector's batch processor groups them.
             let mut services: Vec<(&str, Vec<Span>)> = Vec::new();
             for (number, trace) in sagas.iter().enumerate() {
-                for (service, span) in saga(*trace, load.traces.len() + number) {
+                for (service, span) in saga(*trace, self.traces.len() + number) {
                     match services.iter_mut().find(|(name, _)| *name == service) {
                         Some((_, spans)) => spans.push(span),
                         None => services.push((service, vec![span])),
@@ -50,14 +52,14 @@ impl Load {
                 }
             }
             for (service, spans) in services {
-                load.spans += spans.len();
+                self.spans += spans.len();
                 request.resource_spans.extend(traces(service, spans).resource_spans);
             }
-            load.bytes += request.encoded_len();
-            load.requests.push(request);
-            load.traces.extend(sagas);
+            self.bytes += request.encoded_len();
+            requests.push(request);
+            self.traces.extend(sagas);
         }
-        load
+        requests
     }
 }
 

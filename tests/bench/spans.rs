@@ -1,9 +1,10 @@
-//! Spans over gRPC: what they cost, what they take in memory and on disk, how soon they are found, and how soon they are back after a crash.
+//! Spans over gRPC: what they cost, what they take in memory and on disk, how soon they are found.
 
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -20,18 +21,37 @@ use crate::table::{Table, grouped, percentiles};
 /// Requests under way at once, as a collector with a few exporters has them.
 const CONNECTIONS: usize = 4;
 
+/// In how many portions the load is sent: after the first, flows are asked for, to compare with ten times the data.
+pub const PORTIONS: usize = 10;
+
 /// How many spans are sent one by one to see when each is found.
 const FRESHNESS_PROBES: usize = 400;
 
-/// Sends a load, asks for it, stops, starts, kills and starts again.
-pub fn spans(table: &mut Table, load: &Load, lookups: usize, decoded: f64) {
+/// Sends a load in portions, asks for it, stops, and starts again. `first` is its first portion; `decoded` is what prost decodes.
+pub fn spans(table: &mut Table, mut load: Load, first: Vec<ExportTraceServiceRequest>, decoded: f64, lookups: usize) {
     let home = Home::new("");
     let sillage = home.serve();
     let idle = memory_mib(sillage.pid(), "VmRSS");
     table.add_bound("memory before anything came, MiB", &format!("{idle:.0}"), "40 / 30", "");
 
-    kept(table, load, &home, &sillage, decoded);
-    asked::asked(table, load, &home, lookups);
+    let portion = load.spans;
+    let mut cost = Cost::default();
+    cost.send(first, &home, &sillage);
+    let before = asked::flows(&load, &home, lookups);
+    for _ in 1..PORTIONS {
+        let requests = load.portion(portion);
+        cost.send(requests, &home, &sillage);
+    }
+    let remark = format!(
+        "{} spans, {} a second by the clock",
+        grouped(load.spans as f64),
+        grouped(load.spans as f64 / cost.seconds)
+    );
+    let kept = load.spans as f64 / cost.cpu_seconds;
+    table.add("spans kept a CPU second (gRPC, fsynced before the answer)", &grouped(kept), &remark);
+    table.add_bound("  as a share of what prost decodes", &format!("{:.2}", kept / decoded), "0.23 / 0.36", "");
+
+    asked::asked(table, &load, &home, lookups, &before);
     found(table, &home);
     let memory = format!("{:.0} / {:.0}", memory_mib(sillage.pid(), "VmHWM"), memory_mib(sillage.pid(), "VmRSS"));
     table.add_bound("memory at the most / at the end, MiB", &memory, "400 / 250", "");
@@ -48,40 +68,40 @@ pub fn spans(table: &mut Table, load: &Load, lookups: usize, decoded: f64) {
     let sillage = home.serve();
     let took = started.elapsed().as_secs_f64();
     table.add_bound("ready after a clean stop, seconds", &format!("{took:.2}"), "1 / 0.3", "until /readyz says yes");
-
-    send(load.requests.len().min(180), load, &home);
-    let log_bytes = bytes_on_disk(&home.data().join("log"));
-    sillage.kill_9();
-    let started = Instant::now();
-    let sillage = home.serve();
-    let took = started.elapsed().as_secs_f64();
-    let remark = format!("with a log of {} MB", grouped(log_bytes as f64 / 1e6));
-    table.add_bound("ready after kill -9, seconds", &format!("{took:.2}"), "10 / 3 for 1 GiB", &remark);
     sillage.stop();
 }
 
-fn kept(table: &mut Table, load: &Load, home: &Home, sillage: &Sillage, decoded: f64) {
-    let before = cpu_seconds(sillage.pid());
-    let started = Instant::now();
-    send(load.requests.len(), load, home);
-    let took = started.elapsed().as_secs_f64();
-    let kept = load.spans as f64 / (settled_cpu_seconds(sillage.pid()) - before);
-    let remark =
-        format!("{} spans, {} a second by the clock", grouped(load.spans as f64), grouped(load.spans as f64 / took));
-    table.add("spans kept a CPU second (gRPC, fsynced before the answer)", &grouped(kept), &remark);
-    table.add_bound("  as a share of what prost decodes", &format!("{:.2}", kept / decoded), "0.23 / 0.36", "");
+/// What the server needed for what was sent, its background work included.
+#[derive(Default)]
+struct Cost {
+    cpu_seconds: f64,
+    seconds: f64,
 }
 
-/// Sends the first `n_requests` over a few connections.
-fn send(n_requests: usize, load: &Load, home: &Home) {
+impl Cost {
+    fn send(&mut self, requests: Vec<ExportTraceServiceRequest>, home: &Home, sillage: &Sillage) {
+        let before = cpu_seconds(sillage.pid());
+        let started = Instant::now();
+        send(requests, home);
+        self.seconds += started.elapsed().as_secs_f64();
+        self.cpu_seconds += settled_cpu_seconds(sillage.pid()) - before;
+    }
+}
+
+/// Sends requests over a few connections.
+pub fn send(requests: Vec<ExportTraceServiceRequest>, home: &Home) {
+    let mut lanes: Vec<Vec<ExportTraceServiceRequest>> = (0..CONNECTIONS).map(|_| Vec::new()).collect();
+    for (number, request) in requests.into_iter().enumerate() {
+        lanes[number % CONNECTIONS].push(request);
+    }
     std::thread::scope(|scope| {
-        for lane in 0..CONNECTIONS {
+        for lane in lanes {
             scope.spawn(move || {
                 block_on(async {
                     let channel =
                         Channel::from_shared(format!("http://{}", home.grpc)).unwrap().connect().await.unwrap();
                     let mut client = TraceServiceClient::new(channel).max_encoding_message_size(64 << 20);
-                    for request in load.requests[..n_requests].iter().skip(lane).step_by(CONNECTIONS) {
+                    for request in lane {
                         while let Err(refused) = client.export(request.clone()).await {
                             // A busy server may ask to wait; an exporter does, and so do we.
                             assert_eq!(refused.code(), Code::Unavailable, "{refused}");
@@ -110,10 +130,10 @@ fn found(table: &mut Table, home: &Home) {
         })
         .collect();
     let remark = format!("{FRESHNESS_PROBES} probes, the lookup included");
-    table.add_bound("found after the acknowledgement, p50 / p99 ms", &percentiles(times), "2 / 10", &remark);
+    table.add_bound("found after the acknowledgement, p50 / p99 ms", &percentiles(&times), "2 / 10", &remark);
 }
 
-fn bytes_on_disk(folder: &Path) -> u64 {
+pub fn bytes_on_disk(folder: &Path) -> u64 {
     fs::read_dir(folder).unwrap().flatten().fold(0, |sum, entry| {
         let path = entry.path();
         sum + if path.is_dir() { bytes_on_disk(&path) } else { fs::metadata(path).unwrap().len() }

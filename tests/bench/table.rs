@@ -36,11 +36,22 @@ impl fmt::Display for Table {
     }
 }
 
+/// The one in the middle.
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
 /// The median and the 99th of a hundred, in milliseconds.
-pub fn percentiles(mut times: Vec<Duration>) -> String {
+pub fn percentiles(times: &[Duration]) -> String {
+    format!("{:.2} / {:.2}", percentile_ms(times, 50), percentile_ms(times, 99))
+}
+
+/// One percentile, in milliseconds.
+pub fn percentile_ms(times: &[Duration], percent: usize) -> f64 {
+    let mut times = times.to_vec();
     times.sort_unstable();
-    let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)].as_secs_f64() * 1_000.0;
-    format!("{:.2} / {:.2}", at(50), at(99))
+    times[(times.len() * percent / 100).min(times.len() - 1)].as_secs_f64() * 1_000.0
 }
 
 /// 1234567 as 1,234,567.
