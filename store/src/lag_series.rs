@@ -55,13 +55,27 @@ pub struct LagSeries {
 
 #[derive(Debug, Default)]
 struct Series {
-    by_key: BTreeMap<LagKey, Vec<LagSample>>,
+    by_key: BTreeMap<LagKey, Line>,
     n_samples: usize,
+    /// The latest time that any sample told, and that at which all lines were thinned.
+    now: Timestamp,
+    thinned: Timestamp,
     /// Samples that are not in the file yet.
     unsaved: Vec<(LagKey, LagSample)>,
     file_bytes: u64,
     left_out: u64,
 }
+
+/// The samples of one partition of one group.
+#[derive(Debug, Default)]
+struct Line {
+    samples: Vec<LagSample>,
+    /// When its lag was last told, be it the same as before.
+    told: Timestamp,
+}
+
+/// How often lines are thinned to which nothing is added: they change by the ten minutes at the finest.
+const THIN_EVERY: Duration = Duration::from_secs(3_600);
 
 /// How many samples are held, all series together: about 150 MiB. Beyond that samples of series that aren't held yet are left out and counted.
 const SAMPLES_MAX: usize = 3_000_000;
@@ -162,7 +176,7 @@ impl LagSeries {
     /// The samples from one instant to another, both included, oldest first, with the last one before them (what held at the beginning).
     pub fn range(&self, key: &LagKey, from: Timestamp, to: Timestamp) -> Vec<LagSample> {
         let series = self.series.read();
-        let Some(samples) = series.by_key.get(key) else { return Vec::new() };
+        let Some(Line { samples, .. }) = series.by_key.get(key) else { return Vec::new() };
         let begin = samples.partition_point(|sample| sample.at < from).saturating_sub(1);
         let end = samples.partition_point(|sample| sample.at <= to);
         samples.get(begin..end).map(<[LagSample]>::to_vec).unwrap_or_default()
@@ -170,7 +184,7 @@ impl LagSeries {
 
     /// The latest sample.
     pub fn latest(&self, key: &LagKey) -> Option<LagSample> {
-        self.series.read().by_key.get(key)?.last().copied()
+        self.series.read().by_key.get(key)?.samples.last().copied()
     }
 
     /// Whose lag is held, by source, group, topic and partition; of one group only where one is named.
@@ -188,7 +202,7 @@ impl LagSeries {
         let mut sums: Vec<Option<u64>> = vec![None; steps as usize];
         let series = self.series.read();
         let of_group = |key: &LagKey| key.source == *source && key.group == group;
-        for (_, samples) in series.by_key.range(first..).take_while(|(key, _)| of_group(key)) {
+        for (_, Line { samples, .. }) in series.by_key.range(first..).take_while(|(key, _)| of_group(key)) {
             let mut next = 0;
             for (number, sum) in (1..=steps).zip(&mut sums) {
                 let end = from.plus(step * number);
@@ -201,6 +215,11 @@ impl LagSeries {
             }
         }
         sums
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> u64 {
+        self.series.read().bytes()
     }
 
     /// How many samples were left out because too many series are held.
@@ -216,6 +235,7 @@ impl LagSeries {
         };
         let (unsaved, payload, is_too_long) = {
             let mut series = self.series.write();
+            series.thin_all();
             let unsaved = std::mem::take(&mut series.unsaved);
             if unsaved.is_empty() {
                 return Ok(());
@@ -236,7 +256,7 @@ impl LagSeries {
     fn rewrite(&self, path: &Path) -> Result<(), StoreError> {
         let bytes = {
             let mut series = self.series.write();
-            let all = series.by_key.iter().flat_map(|(key, samples)| samples.iter().map(move |sample| (key, sample)));
+            let all = series.by_key.iter().flat_map(|(key, line)| line.samples.iter().map(move |sample| (key, sample)));
             let bytes = frame::frame(&stored(all));
             series.file_bytes = bytes.len() as u64;
             bytes
@@ -257,9 +277,11 @@ impl Series {
                 self.left_out += 1;
                 return;
             }
-            self.by_key.insert(key.clone(), Vec::new());
+            self.by_key.insert(key.clone(), Line::default());
         }
-        let Some(samples) = self.by_key.get_mut(key) else { return };
+        let Some(Line { samples, told }) = self.by_key.get_mut(key) else { return };
+        *told = sample.at.max(*told);
+        self.now = sample.at.max(self.now);
         if let Some(last) = samples.last()
             && (last.says_the_same(&sample) || sample.at < last.at)
         {
@@ -267,9 +289,34 @@ impl Series {
         }
         let before = samples.len();
         samples.push(sample);
-        thin::thin(samples, sample.at);
+        if samples.len().is_multiple_of(thin::EVERY) {
+            thin::thin(samples, sample.at);
+        }
         self.n_samples = self.n_samples + samples.len() - before;
         self.unsaved.push((key.clone(), sample));
+    }
+
+    /// Thins lines to which nothing is added, and lets go of those of which nobody tells any more: a group that was deleted, a topic.
+    fn thin_all(&mut self) {
+        if self.thinned == Timestamp::default() {
+            self.thinned = self.now;
+        }
+        if self.now < self.thinned.plus(THIN_EVERY) {
+            return;
+        }
+        self.thinned = self.now;
+        let oldest = self.now.minus(thin::KEPT);
+        self.by_key.retain(|_, line| line.told >= oldest);
+        self.by_key.values_mut().for_each(|line| thin::thin(&mut line.samples, self.now));
+        self.n_samples = self.by_key.values().map(|line| line.samples.len()).sum();
+    }
+
+    /// About how many bytes of memory they take.
+    fn bytes(&self) -> u64 {
+        let keys =
+            self.by_key.keys().map(|key| size_of::<(LagKey, Line)>() + key.group.len() + key.topic.as_str().len());
+        let samples = self.by_key.values().map(|line| line.samples.capacity() * size_of::<LagSample>());
+        (keys.sum::<usize>() + samples.sum::<usize>()) as u64
     }
 
     fn add_stored(&mut self, stored: StoredSample) {

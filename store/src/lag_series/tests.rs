@@ -62,6 +62,34 @@ fn a_week_of_changes_every_second_stays_small_and_ends_where_the_lag_is() {
 }
 
 #[test]
+fn a_series_that_gets_no_more_samples_is_thinned_and_one_of_which_nobody_tells_any_more_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let series = LagSeries::open(folder.path()).unwrap();
+    for second in 0..3_600 {
+        series.add(&key(0), sample(second, second, 9_000));
+        series.add(&key(1), sample(second, second, 9_000));
+    }
+    series.save().unwrap();
+    let all = |partition: i32| series.range(&key(partition), Timestamp::MIN, Timestamp::MAX);
+    assert!(all(0).len() > 360);
+    let before = series.bytes();
+    // Two days later its lag is still told, and is still the same; of the other nobody tells any more.
+    let held = sample(2 * 86_400, 3_599, 9_000);
+    series.add(&key(0), held);
+    series.save().unwrap();
+    assert!(all(0).len() <= 7, "{}", all(0).len());
+    assert_eq!(all(0).last().unwrap().lag(), held.lag(), "what holds now stays");
+    assert!(series.bytes() < before);
+    for day in 3..12 {
+        series.add(&key(0), LagSample { at: Timestamp::from_millis(day * 86_400_000), ..held });
+        series.save().unwrap();
+    }
+    assert_eq!((all(0).len(), all(1).len()), (1, 0));
+    assert_eq!(series.keys(None), [key(0)]);
+    assert_eq!(series.latest(&key(0)).unwrap().lag(), held.lag());
+}
+
+#[test]
 fn a_damaged_file_costs_what_is_damaged_only() {
     let folder = tempfile::tempdir().unwrap();
     let series = LagSeries::open(folder.path()).unwrap();
