@@ -46,6 +46,12 @@ pub trait Store: Send + Sync {
     /// How many entries a query holds for, by a facet.
     async fn count(&self, query: &Query, by: Facet) -> Result<Counts, StoreError>;
 
+    /// The same, with what was held once and was removed by its age or size: for charts and rates, which need no entry. As far as an engine
+    /// still knows it, by the hour.
+    async fn count_with_past(&self, query: &Query, by: Facet) -> Result<Counts, StoreError> {
+        self.count(query, by).await
+    }
+
     /// Hides and then removes what a query holds for, from every file.
     async fn forget(&self, query: &Query) -> Result<Forgotten, StoreError>;
 
@@ -54,6 +60,11 @@ pub trait Store: Send + Sync {
 
     /// What is held, and how the store fares.
     async fn stats(&self) -> Result<Stats, StoreError>;
+
+    /// Comes back when the store can't go on and must be started again, and says why. Most never do.
+    async fn failed(&self) -> String {
+        std::future::pending().await
+    }
 
     /// Finishes what was begun and lets go of the files; afterwards everything is refused as closed. Does nothing where nothing is open.
     async fn close(&self) -> Result<(), StoreError> {
@@ -165,6 +176,8 @@ pub struct Stats {
     pub damaged: u64,
     /// The oldest entry's own time.
     pub oldest: Option<Timestamp>,
+    /// Since when entries are counted, where those that were removed since are counted still.
+    pub counted_since: Option<Timestamp>,
     /// The latest fsync's duration.
     pub last_fsync: Option<Duration>,
     /// Free bytes on the disk that holds the data.

@@ -185,8 +185,16 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
     disk_bytes(path).map(|(free, _)| free)
 }
 
+/// Asked before a segment's file is opened, which others do for us.
+pub fn before_reading(path: &Path) -> io::Result<()> {
+    before(Operation::Read, path)
+}
+
 /// How many bytes are free on the disk that holds a path, and how many it has; `None` where that can't be said.
 pub fn disk_bytes(path: &Path) -> Option<(u64, u64)> {
+    if let Some(told) = room(path) {
+        return Some(told);
+    }
     let disk = rustix::fs::statvfs(path).ok()?;
     Some((disk.f_bavail.checked_mul(disk.f_frsize)?, disk.f_blocks.checked_mul(disk.f_frsize)?))
 }
@@ -225,7 +233,7 @@ impl FolderLock {
 #[cfg(any(test, feature = "fixture"))]
 use crash::{did, did_rename};
 #[cfg(any(test, feature = "fixture"))]
-use fault::{Operation, check as before};
+use fault::{Operation, check as before, room};
 
 /// What is about to be done to a file; of interest to tests only.
 #[cfg(not(any(test, feature = "fixture")))]
@@ -234,6 +242,12 @@ enum Operation {
     Write,
     Sync,
     Rename,
+    Read,
+}
+
+#[cfg(not(any(test, feature = "fixture")))]
+fn room(_: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 #[cfg(not(any(test, feature = "fixture")))]

@@ -9,7 +9,7 @@
 //! ask    -> view: live sets + segments -> candidates -> look       (view.rs, ask/, plan.rs, columns/)
 //! open   -> segments, state, replay of the log                     (recover.rs)
 //! ```
-//! A data folder has `lock`, `state`, `log/`, `segments/`, and `damaged/` where something was set aside.
+//! A data folder has `lock`, `state`, `log/`, `segments/`, `counts` of what retention removed, and `damaged/` where something was set aside.
 
 pub mod backup; // a copy of a data folder
 pub mod inspect; // looks through a data folder
@@ -19,11 +19,13 @@ mod ask; // how questions are answered
 mod batch; // one group of the log
 mod cache; // what was read lately
 mod columns; // what is asked for most, entry by entry
+mod disk; // how much of the disk is left free
 mod hash; // hashes that files hold
 mod live; // entries that are not in a segment yet
 mod log_file; // one file of the log
 mod memory_use; // what takes memory, counted
 mod pace; // how fast, over the last minute
+mod past; // how much there was of what is gone
 mod plan; // how a query narrows
 mod recover; // opens a data folder
 mod segment; // entries that don't change any more
@@ -118,7 +120,7 @@ impl Index {
     pub async fn seal(&self) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
         self.command(Command::Freeze { reply })?;
-        answer.await.map_err(|_| StoreError::Closed)??;
+        answer.await.map_err(|_| self.gone())??;
         let shared = self.shared.clone();
         let waited = spawn_blocking(move || {
             let began = Instant::now();
@@ -168,23 +170,22 @@ impl Index {
     /// whoever makes segments, so it is looked at again and again.
     async fn admit(&self, permits: u32) -> Result<OwnedSemaphorePermit, StoreError> {
         let admitted = self.admission.clone().acquire_many_owned(permits).await.map_err(|_| StoreError::Closed)?;
-        let bytes_max = memory_use::store_bytes_max(self.shared.config.memory_limit);
-        loop {
-            let parts = memory_use::parts(&self.shared, &self.admission, self.admission_bytes);
-            let held: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
-            // With nothing that could be given back, waiting would help nobody.
-            let can_shrink = self.shared.look().frozen.len() + usize::from(held > 0) > 1;
-            if held <= bytes_max || !can_shrink {
-                return Ok(admitted);
-            }
+        while !memory_use::has_room(&self.shared, &self.admission, self.admission_bytes) {
             tokio::time::sleep(MEMORY_LOOK).await;
         }
+        Ok(admitted)
     }
 
     fn command(&self, command: Command) -> Result<(), StoreError> {
         let threads = self.threads.lock();
         let commands = threads.commands.as_ref().ok_or(StoreError::Closed)?;
-        commands.send(command).map_err(|_| StoreError::Closed)
+        commands.send(command).map_err(|_| self.gone())
+    }
+
+    /// Why nobody answers: the store is closed, or must be started again.
+    fn gone(&self) -> StoreError {
+        let failed = self.shared.failed.borrow().clone();
+        failed.map_or(StoreError::Closed, |reason| StoreError::Refused { reason, retry_after: RETRY_AFTER })
     }
 
     /// Answers a question away from the runtime's threads.

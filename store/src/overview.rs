@@ -64,7 +64,7 @@ pub async fn overview(store: &dyn Store, period: Period) -> Result<Overview, Sto
 
 async fn count(store: &dyn Store, query: Query, period: Period) -> Result<(CountRow, bool), StoreError> {
     let query = query.and(Query::Time { from: Some(period.now.minus(period.window)), to: None });
-    let counts = store.count(&query, Facet { field: None, step: Some(period.step), values_max: 1 }).await?;
+    let counts = store.count_with_past(&query, Facet { field: None, step: Some(period.step), values_max: 1 }).await?;
     Ok((counts.rows.into_iter().next().unwrap_or_default(), counts.at_least))
 }
 

@@ -220,14 +220,14 @@ struct Tally<'a> {
 impl Tally<'_> {
     async fn by(&mut self, query: Query, field: Field, values_max: usize) -> Result<Vec<CountRow>, StoreError> {
         let query = query.and(Query::Time { from: Some(self.from), to: None });
-        let counts = self.store.count(&query, Facet { field: Some(field), step: None, values_max }).await?;
+        let counts = self.store.count_with_past(&query, Facet { field: Some(field), step: None, values_max }).await?;
         self.at_least |= counts.at_least;
         Ok(counts.rows)
     }
 
     async fn series(&mut self, query: Query, step: Duration) -> Result<Option<CountRow>, StoreError> {
         let query = query.and(Query::Time { from: Some(self.from), to: None });
-        let counts = self.store.count(&query, Facet { field: None, step: Some(step), values_max: 1 }).await?;
+        let counts = self.store.count_with_past(&query, Facet { field: None, step: Some(step), values_max: 1 }).await?;
         self.at_least |= counts.at_least;
         Ok(counts.rows.into_iter().next().filter(|row| row.count > 0))
     }
@@ -240,7 +240,8 @@ impl Tally<'_> {
 
     /// How much of the window there was anything to keep in, in seconds, at least one: a rate over time before the first start is no rate.
     async fn seconds_covered(&self, window: Duration, now: Timestamp) -> Result<f64, StoreError> {
-        let oldest = self.store.stats().await?.oldest.unwrap_or(now);
+        let stats = self.store.stats().await?;
+        let oldest = [stats.oldest, stats.counted_since].into_iter().flatten().min().unwrap_or(now);
         let since_oldest = Duration::from_nanos(u64::try_from(now.nanos_since(oldest)).unwrap_or(0));
         Ok(window.min(since_oldest).as_secs_f64().max(1.0))
     }

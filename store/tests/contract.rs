@@ -11,4 +11,6 @@ mod contract {
     pub mod place; // small disks, jumping clocks, other versions
     pub mod power_cut; // what a disk may leave of it at any moment
     pub mod restart; // what outlives the process, however it ends
+    pub mod trouble; // what goes wrong behind the scenes
+    pub mod upkeep; // retention, merges, counts of what is gone
 }

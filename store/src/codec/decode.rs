@@ -39,11 +39,14 @@ pub struct BlockReader {
     resources: Vec<Arc<Resource>>,
     scopes: Vec<Arc<Scope>>,
     entries: Vec<Bytes>,
+    /// How long the whole block is.
+    length: usize,
 }
 
 impl BlockReader {
     /// Reads what [`BlockWriter`](super::BlockWriter) wrote.
     pub fn new(bytes: Bytes) -> Result<BlockReader, DecodeError> {
+        let length = bytes.len();
         let block = wire::Block::decode(bytes)?;
         let resources = block.resources.into_iter().map(|resource| {
             Ok(Arc::new(Resource { service: resource.service, attributes: attributes(resource.attributes, 0)? }))
@@ -56,7 +59,13 @@ impl BlockReader {
             resources: resources.collect::<Result<_, DecodeError>>()?,
             scopes: scopes.collect::<Result<_, DecodeError>>()?,
             entries: block.entries,
+            length,
         })
+    }
+
+    /// About how much memory it takes: the block's bytes, and half as much for its tables.
+    pub fn bytes(&self) -> usize {
+        self.length + self.length / 2
     }
 
     /// How many entries there are.

@@ -6,6 +6,7 @@ mod search; // by the entries' own time, and by arrival
 
 use std::time::{Duration, Instant};
 
+use super::segment::Damage;
 use crate::query::Query;
 
 pub use count::count;
@@ -26,11 +27,13 @@ struct Budget {
     is_spent: bool,
     /// Segments that were damaged, and so were left out.
     damaged: usize,
+    /// Segments that the system couldn't read just now.
+    unread: usize,
 }
 
 impl Budget {
     fn new() -> Budget {
-        Budget { began: Instant::now(), looked: 0, is_spent: false, damaged: 0 }
+        Budget { began: Instant::now(), looked: 0, is_spent: false, damaged: 0, unread: 0 }
     }
 
     /// Whether another entry may be looked at.
@@ -42,6 +45,11 @@ impl Budget {
         !self.is_spent
     }
 
+    /// Counts a segment that is left out of the answer.
+    fn leave_out(&mut self, damage: &Damage) {
+        *(if damage.is_passing { &mut self.unread } else { &mut self.damaged }) += 1;
+    }
+
     /// Why the answer may be incomplete.
     fn cut(&self) -> Option<String> {
         if self.is_spent {
@@ -49,6 +57,9 @@ impl Budget {
                 "stopped after {} s: ask for a shorter time or for something more exact",
                 TIME_MAX.as_secs()
             ));
+        }
+        if self.unread > 0 {
+            return Some(format!("{} segment(s) can't be read now and were left out; the log says why", self.unread));
         }
         (self.damaged > 0).then(|| format!("{} damaged segment(s) were left out", self.damaged))
     }

@@ -41,7 +41,9 @@ pub fn backup(from: &Path, to: &Path) -> Result<Copied, StoreError> {
         copy(&from.join("log").join(&name), &to.join("log").join(&name), &mut copied)?;
     }
     file::sync_folder(&to.join("log"))?;
-    let beside = |name: &String| name == "state" || ["journal", "lag"].iter().any(|ours| name.starts_with(ours));
+    let beside = |name: &String| {
+        ["state", "counts"].contains(&name.as_str()) || ["journal", "lag"].iter().any(|ours| name.starts_with(ours))
+    };
     for name in file::names(from)?.iter().filter(|name| beside(name)) {
         if from.join(name).is_file() {
             copy(&from.join(name), &to.join(name), &mut copied)?;
@@ -60,7 +62,8 @@ pub fn backup(from: &Path, to: &Path) -> Result<Copied, StoreError> {
     Ok(copied)
 }
 
-/// Copies the segments that aren't there yet; false where one went away meanwhile.
+/// Copies the segments that aren't there yet, and removes those that are no more; false where something changed meanwhile. In the end the copy
+/// has what stood there at one moment: one that was replaced since it was copied would come back beside what stands in for it.
 fn segments(from: &Path, to: &Path, copied: &mut Copied) -> Result<bool, StoreError> {
     for (_, name) in numbered(from)? {
         let (source, target) = (from.join(&name), to.join(&name));
@@ -81,6 +84,15 @@ fn segments(from: &Path, to: &Path, copied: &mut Copied) -> Result<bool, StoreEr
         file::sync_folder(&building)?;
         file::rename(&building, &target)?;
     }
+    let there = numbered(from)?;
+    let copies = numbered(to)?;
+    // Twice the same: a folder that is listed while it changes may show neither what is replaced nor what replaces it.
+    if numbered(from)? != there || there.iter().any(|segment| !copies.contains(segment)) {
+        return Ok(false);
+    }
+    for (_, name) in copies.iter().filter(|copy| !there.contains(copy)) {
+        file::remove_folder(&to.join(name))?;
+    }
     Ok(true)
 }
 
@@ -96,4 +108,29 @@ fn copy(from: &Path, to: &Path, copied: &mut Copied) -> Result<(), StoreError> {
     copied.files += 1;
     copied.bytes += bytes;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_that_is_replaced_while_it_is_copied_is_not_in_the_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        let make = |number: u64| {
+            let segment = from.join(format!("{number:016}"));
+            file::make_folder(&segment).unwrap();
+            file::write_synced(&segment.join("bodies"), b"entries").unwrap();
+        };
+        let copied = || numbered(&to).unwrap().into_iter().map(|(number, _)| number).collect::<Vec<_>>();
+        [1, 2].into_iter().for_each(make);
+        file::make_folder(&to).unwrap();
+        assert!(segments(&from, &to, &mut Copied::default()).unwrap());
+        assert_eq!(copied(), [1, 2]);
+        make(3);
+        file::remove_folder(&from.join(format!("{:016}", 1))).unwrap();
+        assert!(segments(&from, &to, &mut Copied::default()).unwrap());
+        assert_eq!(copied(), [2, 3]);
+    }
 }

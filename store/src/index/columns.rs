@@ -3,6 +3,7 @@
 //! Useful for counting, for sorting by time, and for telling without decoding that an entry can't match.
 //! Not useful for finding entries by rare values: that is the index's work.
 
+mod hours; // how many entries alike there were in each hour, of those that are gone
 mod minutes; // how many entries alike there were in each minute
 mod predicate; // a query, as far as columns can answer it
 mod stored; // columns as bytes
@@ -15,6 +16,7 @@ use crate::entry::Entry;
 use crate::query::Field;
 use crate::time::Timestamp;
 
+pub use hours::Hours;
 pub use minutes::Minutes;
 pub use predicate::{Predicate, Verdict};
 pub use stored::{read, write};
@@ -121,7 +123,7 @@ impl FieldColumn {
             values.sort_unstable();
             values.dedup();
         }
-        let key = values.iter().fold(values.len() as u64, |key, value| hash(key, value.as_bytes()));
+        let key = key(&values);
         let same = self.known.entry(key).or_default();
         let known = same.iter().copied().find(|number| self.lists[*number as usize] == values);
         let number = known.unwrap_or_else(|| {
@@ -132,4 +134,20 @@ impl FieldColumn {
         });
         self.numbers.push(number);
     }
+
+    /// The number of a list of values, which is added where it isn't known yet.
+    fn known(&mut self, values: Vec<String>) -> u32 {
+        let same = self.known.entry(key(&values)).or_default();
+        let known = same.iter().copied().find(|number| self.lists[*number as usize] == values);
+        known.unwrap_or_else(|| {
+            let number = self.lists.len() as u32;
+            self.lists.push(values);
+            same.push(number);
+            number
+        })
+    }
+}
+
+fn key(values: &[impl AsRef<str>]) -> u64 {
+    values.iter().fold(values.len() as u64, |key, value| hash(key, value.as_ref().as_bytes()))
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::hash::{IdentityKey, knot_terms};
 use super::inspect::{manifest, numbered};
 use super::segment::bodies::{BlockTable, unpack_dictionary};
-use super::segment::build::{self, BLOCKS, BODIES, DICTIONARY, Kept};
+use super::segment::build::{self, BLOCKS, BODIES, DICTIONARY, Entries, Kept};
 use super::segment::manifest::Manifest;
 use super::state::State;
 use crate::engine::StoreError;
@@ -71,7 +71,7 @@ pub fn rebuild(folder: &Path) -> Result<Rebuilt, StoreError> {
                 replaces: if old.is_aside { Vec::new() } else { vec![old.number] },
                 ..Manifest::default()
             };
-            build::build(&segments, new, &entries, None)?;
+            build::build(&segments, new, &Entries::at_hand(&entries), None)?;
             next += 1;
             rebuilt.segments += 1;
             rebuilt.entries += n_entries;

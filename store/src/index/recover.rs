@@ -4,6 +4,7 @@
 //! of a log is cut, what is damaged is set aside.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -12,6 +13,7 @@ use parking_lot::RwLock;
 
 use super::live::Live;
 use super::log_file::{self, Cut};
+use super::past::{COUNTS, Past};
 use super::segment::build::MANIFEST;
 use super::segment::manifest::{self, Manifest, Unreadable};
 use super::segment::{Damage, Segment};
@@ -25,7 +27,7 @@ use crate::file;
 
 /// What may stand in a data folder. Anything else, and it is not ours to write into.
 const KNOWN: [&str; 10] =
-    ["lock", "state", "state.new", "log", "segments", "damaged", "journal", "lag", "backup", "lost+found"];
+    ["lock", "state", "log", "segments", "counts", "damaged", "journal", "lag", "backup", "lost+found"];
 
 /// Opens a data folder that this process has locked.
 pub fn open(config: IndexConfig) -> Result<(Arc<Shared>, Threads), StoreError> {
@@ -36,18 +38,13 @@ pub fn open(config: IndexConfig) -> Result<(Arc<Shared>, Threads), StoreError> {
     let state = State::read(&config.state_path())?;
     let is_new = state.is_none();
     let mut state = state.unwrap_or_default();
-    let (segments, damages) = open_segments(&config)?;
-    for segment in &segments {
-        let manifest = &segment.manifest;
-        state.group = state.group.max(manifest.group);
-        state.sequence = state.sequence.max(manifest.sequence_last);
-        manifest.checkpoints.iter().for_each(|checkpoint| state.advance(checkpoint));
-    }
+    let (segments, damages) = open_segments(&config, &mut state)?;
     let highest =
         segments.iter().map(|segment| segment.number()).chain(damages.iter().map(|damage| damage.segment)).max();
     state.next_segment = state.next_segment.max(highest.map_or(1, |highest| highest + 1));
     let view = View { active: Arc::new(RwLock::new(Live::default())), frozen: Vec::new(), segments };
-    let shared = Arc::new(Shared::new(config, view, state.clone()));
+    let past = Past::open(config.path.join(COUNTS))?;
+    let shared = Arc::new(Shared::new(config, view, state.clone(), past));
     shared.condition.lock().damaged = damages.len() as u64;
     for damage in &damages {
         set_aside(&shared, damage)?;
@@ -72,7 +69,15 @@ pub fn open(config: IndexConfig) -> Result<(Arc<Shared>, Threads), StoreError> {
     if writer.is_full() {
         writer.freeze();
     }
-    let log = spawn("store-log", move || writer.run(&writer_commands))?;
+    let log = {
+        let shared = shared.clone();
+        spawn("store-log", move || {
+            // What was written and what can be seen may differ then: only a new start puts that right.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| writer.run(&writer_commands))) {
+                shared.fail(format!("while the log was being written {}", upkeep::panicked(&*panic)));
+            }
+        })?
+    };
     Ok((shared, Threads { commands: Some(commands), jobs: Some(jobs), log: Some(log), keeper: Some(keeper) }))
 }
 
@@ -97,11 +102,13 @@ fn refuse_foreign(config: &IndexConfig) -> Result<(), StoreError> {
 
 /// Files that are put beside ours by the store's neighbours while they replace theirs, and by editors and shells.
 fn is_aside(name: &str) -> bool {
-    name.starts_with('.') || name.starts_with("journal") || name.starts_with("lag")
+    let ours = ["state.new", "counts.new"];
+    name.starts_with('.') || ours.contains(&name) || name.starts_with("journal") || name.starts_with("lag")
 }
 
-/// Opens all segments, and says which can't be: newest first where one stands in for others.
-fn open_segments(config: &IndexConfig) -> Result<(Vec<Arc<Segment>>, Vec<Damage>), StoreError> {
+/// Opens all segments, and says which are damaged: newest first where one stands in for others. What they say of the whole store goes into
+/// the state. Where the system can't read one just now nothing is opened: what it holds would be missed, and kept a second time.
+fn open_segments(config: &IndexConfig, state: &mut State) -> Result<(Vec<Arc<Segment>>, Vec<Damage>), StoreError> {
     let folder = config.segments_folder();
     let mut manifests: BTreeMap<u64, Manifest> = BTreeMap::new();
     let mut damages = Vec::new();
@@ -117,10 +124,8 @@ fn open_segments(config: &IndexConfig) -> Result<(Vec<Arc<Segment>>, Vec<Damage>
             Ok(manifest) if manifest.number == number => {
                 manifests.insert(number, manifest);
             }
-            Ok(_) => damages.push(Damage { segment: number, reason: "its manifest is another segment's".to_owned() }),
-            Err(Unreadable::Damaged(reason)) => {
-                damages.push(Damage { segment: number, reason: format!("`{MANIFEST}`: {reason}") });
-            }
+            Ok(_) => damages.push(Damage::new(number, "its manifest is another segment's".to_owned())),
+            Err(Unreadable::Damaged(reason)) => damages.push(Damage::new(number, format!("`{MANIFEST}`: {reason}"))),
             Err(Unreadable::Older(format)) => {
                 return Err(StoreError::Unusable(format!(
                     "`{}` was written by a version of this program from before its first release (format {format}, this one reads \
@@ -147,11 +152,23 @@ fn open_segments(config: &IndexConfig) -> Result<(Vec<Arc<Segment>>, Vec<Damage>
             file::remove_folder(&path)?;
             continue;
         }
-        let replaces = manifest.replaces.clone();
+        let checkpoints = manifest.checkpoints.clone();
         match Segment::open(&path, manifest) {
             Ok(segment) => {
-                replaced.extend(replaces);
+                let manifest = &segment.manifest;
+                replaced.extend(&manifest.replaces);
+                state.group = state.group.max(manifest.group);
+                state.sequence = state.sequence.max(manifest.sequence_last);
+                checkpoints.iter().for_each(|checkpoint| state.advance(checkpoint));
                 segments.push(Arc::new(segment));
+            }
+            Err(damage) if damage.is_passing => {
+                return Err(StoreError::Unusable(format!(
+                    "`{}` can't be read now ({}): nothing is known to be wrong with it; give this process more open files, maps or \
+                     memory, or look after the disk, and start again",
+                    path.display(),
+                    damage.reason
+                )));
             }
             Err(damage) => damages.push(damage),
         }

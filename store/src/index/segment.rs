@@ -9,80 +9,70 @@
 //! | `ids` | an id or a value of a field with many | the bundles that have it |
 //! | `columns` | an entry's number | its time, status, topic, ... |
 //! | `minutes` | a minute | how many entries of each topic, service, status, ... |
-//! | `identities` | an identity | the entry that may be it |
+//! | `identities` | an identity | the entry that may be it, or that there is none |
 //! | `manifest` | the segment | what is in it, and its files' checksums |
 //!
-//! A file is checked when it is first used. What is damaged is an error ([`Damage`]), upon which the segment is set aside; never a panic.
+//! A file is checked when it is first used, and now and then in the background. What is damaged is an error ([`Damage`]), upon which the
+//! segment is set aside; never a panic.
 
 pub mod bodies; // whole entries in compressed blocks
 pub mod build; // makes a segment of entries
+pub mod caches; // what was read lately
+pub mod damage; // why a segment can't be read
+pub mod entries; // what a segment is made of
+mod files; // maps and checks them
 pub mod filter; // tells for certain that an identity isn't there
 pub mod manifest; // what a segment says of itself
 pub mod pairs; // tables of hashes
 pub mod terms; // the inverted index
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use tantivy::Directory;
-use tantivy::directory::{MmapDirectory, OwnedBytes};
+use tantivy::directory::OwnedBytes;
 use zstd::dict::DecoderDictionary;
 
 use self::bodies::BlockTable;
-use self::build::{BLOCKS, BODIES, BUNDLES, COLUMNS, DICTIONARY, IDENTITIES, IDS, KNOTS, MINUTES, TERMS};
+use self::build::{BLOCKS, BODIES, BUNDLES, COLUMNS, DICTIONARY, IDENTITIES, IDS, KNOTS, MANIFEST, MINUTES, TERMS};
+pub use self::caches::Caches;
+pub use self::damage::Damage;
+use self::files::Files;
 use self::filter::Filter;
 use self::manifest::Manifest;
 use self::terms::Terms;
-use super::cache::Cache;
 use super::columns::{self, Columns, Minutes};
 use super::hash::{IdentityKey, knot_term};
 use super::tokens::Token;
-use crate::codec::BlockReader;
+use crate::checkpoint::Checkpoint;
 use crate::engine::Held;
 use crate::entry::Identity;
+use crate::file;
 use crate::knot::{Knot, Tie};
 
 /// Entries that don't change any more.
 pub struct Segment {
     /// What it says of itself.
     pub manifest: Manifest,
-    path: PathBuf,
-    directory: MmapDirectory,
-    files: HashMap<&'static str, OnceLock<OwnedBytes>>,
+    files: Files,
     terms: OnceLock<Terms>,
-    dictionary: OnceLock<DecoderDictionary<'static>>,
-    minutes: OnceLock<Option<Minutes>>,
-    filter: Filter,
+    filter: OnceLock<Filter>,
+    /// What it takes of memory all the time.
+    own_bytes: u64,
 }
-
-/// What was read of segments lately.
-#[derive(Debug)]
-pub struct Caches {
-    /// Columns, by segment.
-    pub columns: Cache<u64, Columns>,
-    /// Blocks of bodies, by segment and block.
-    pub blocks: Cache<(u64, usize), BlockReader>,
-}
-
-/// A segment that can't be read, and why.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Damage {
-    /// Which segment.
-    pub segment: u64,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// How much memory an unpacked block takes beside its bytes: counted with what decoding makes of its tables.
-const BLOCK_BYTES_ABOUT: usize = 96 * 1024;
 
 /// How many times as many bytes the minutes take in memory as in their file.
-const MINUTES_GROWTH: u64 = 4;
+const MINUTES_GROWTH: usize = 4;
 
 /// How much memory a dictionary takes that is ready to unpack with: its content, and zstd's tables.
-const DICTIONARY_BYTES_ABOUT: u64 = 160 * 1024;
+const DICTIONARY_BYTES_ABOUT: usize = 160 * 1024;
+
+/// How much memory an open segment takes beside what it says of itself: its folder, and places for ten files.
+const OPEN_BYTES_ABOUT: usize = 4 * 1024;
+
+/// How much memory tantivy takes to read an index: what says where in the file its parts are.
+const TERMS_BYTES_ABOUT: u64 = 16 * 1024;
 
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,35 +81,13 @@ impl fmt::Debug for Segment {
 }
 
 impl Segment {
-    /// Opens a segment's folder.
-    pub fn open(path: &Path, manifest: Manifest) -> Result<Segment, Damage> {
-        let damage = |reason: String| Damage { segment: manifest.number, reason };
-        let directory = MmapDirectory::open(path).map_err(|error| damage(error.to_string()))?;
-        let names = [MINUTES, BODIES, BLOCKS, DICTIONARY, BUNDLES, IDENTITIES, KNOTS, COLUMNS, TERMS, IDS];
-        let mut segment = Segment {
-            path: path.to_owned(),
-            directory,
-            files: names.into_iter().map(|name| (name, OnceLock::new())).collect(),
-            terms: OnceLock::new(),
-            dictionary: OnceLock::new(),
-            minutes: OnceLock::new(),
-            filter: Filter::new(std::iter::empty()),
-            manifest,
-        };
-        for name in names {
-            let expected = segment.sum(name)?.length;
-            let length =
-                std::fs::metadata(path.join(name)).map_err(|error| segment.damage(format!("`{name}`: {error}")))?;
-            if length.len() != expected {
-                return Err(segment.damage(format!("`{name}` has {} bytes, not {expected}", length.len())));
-            }
-        }
-        let identities = segment.file(IDENTITIES)?;
-        if identities.len() as u64 != segment.manifest.entries() * 4 {
-            return Err(segment.damage(format!("`{IDENTITIES}` doesn't list every entry")));
-        }
-        segment.filter = Filter::new(short_keys(&identities));
-        Ok(segment)
+    /// Opens a segment's folder. Nothing of its content is read before somebody asks for it.
+    pub fn open(path: &Path, mut manifest: Manifest) -> Result<Segment, Damage> {
+        let files = Files::open(path, &manifest)?;
+        // Needed once, when a store is opened, and long where there are many partitions: whoever needs them again reads the file again.
+        manifest.checkpoints = Vec::new();
+        let own_bytes = OPEN_BYTES_ABOUT + manifest.hours.len() * 8;
+        Ok(Segment { manifest, files, terms: OnceLock::new(), filter: OnceLock::new(), own_bytes: own_bytes as u64 })
     }
 
     /// Its number.
@@ -129,30 +97,34 @@ impl Segment {
 
     /// Its folder.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.files.path()
     }
 
     /// About how much memory it takes whether it is asked or not; what it was asked for lately is in [`Caches`], and its files are the
     /// operating system's to keep or drop.
     pub fn memory_bytes(&self) -> u64 {
-        let minutes = if self.minutes.get().is_some() { self.sum(MINUTES).map_or(0, |sum| sum.length) } else { 0 };
-        let dictionary = if self.dictionary.get().is_some() { DICTIONARY_BYTES_ABOUT } else { 0 };
-        self.filter.bytes() as u64 + minutes * MINUTES_GROWTH + dictionary
+        self.own_bytes + if self.terms.get().is_some() { TERMS_BYTES_ABOUT } else { 0 }
+    }
+
+    /// How far every source had been kept when it was made.
+    pub fn checkpoints(&self) -> Result<Vec<Checkpoint>, Damage> {
+        let path = self.path().join(MANIFEST);
+        let read = file::before_reading(&path).and_then(|()| std::fs::read(&path));
+        let bytes = read.map_err(|error| self.files.unread(MANIFEST, &error))?;
+        let manifest = Manifest::from_bytes(&bytes);
+        manifest.map(|manifest| manifest.checkpoints).map_err(|_| self.damage(format!("`{MANIFEST}` can't be read")))
     }
 
     /// Opens all of its files, so that questions which are under way can still read them when their names are gone.
-    /// What is damaged stays closed: whoever asks for it is told.
     pub fn hold_open(&self) {
-        for name in self.files.keys() {
-            let _told_when_asked = if *name == BODIES { self.map(name) } else { self.file(name) };
-        }
+        self.files.hold_open();
     }
 
     /// Its columns.
     pub fn columns(&self, caches: &Caches) -> Result<Arc<Columns>, Damage> {
         caches.columns.get(&self.number(), || {
-            let columns =
-                columns::read(&self.file(COLUMNS)?).map_err(|reason| self.damage(format!("`{COLUMNS}`: {reason}")))?;
+            let columns = columns::read(&self.files.get(COLUMNS)?)
+                .map_err(|reason| self.damage(format!("`{COLUMNS}`: {reason}")))?;
             if columns.len() as u64 != self.manifest.entries() {
                 return Err(self.damage(format!("`{COLUMNS}` doesn't list every entry")));
             }
@@ -162,14 +134,13 @@ impl Segment {
     }
 
     /// How many entries alike it has in each minute; `None` where they are too different.
-    pub fn minutes(&self) -> Result<Option<&Minutes>, Damage> {
-        if let Some(minutes) = self.minutes.get() {
-            return Ok(minutes.as_ref());
-        }
-        let bytes = self.file(MINUTES)?;
-        let minutes = if bytes.is_empty() { None } else { Some(Minutes::read(&bytes)) };
-        let minutes = minutes.transpose().map_err(|reason| self.damage(format!("`{MINUTES}`: {reason}")))?;
-        Ok(self.minutes.get_or_init(|| minutes).as_ref())
+    pub fn minutes(&self, caches: &Caches) -> Result<Arc<Option<Minutes>>, Damage> {
+        caches.minutes.get(&self.number(), || {
+            let bytes = self.files.get(MINUTES)?;
+            let minutes = if bytes.is_empty() { None } else { Some(Minutes::read(&bytes)) };
+            let minutes = minutes.transpose().map_err(|reason| self.damage(format!("`{MINUTES}`: {reason}")))?;
+            Ok((minutes, size_of::<Minutes>() + bytes.len() * MINUTES_GROWTH))
+        })
     }
 
     /// Its inverted index.
@@ -177,8 +148,9 @@ impl Segment {
         if let Some(terms) = self.terms.get() {
             return Ok(terms);
         }
-        let terms = Terms::open(&self.file(TERMS)?).map_err(|reason| self.damage(format!("`{TERMS}`: {reason}")))?;
-        if terms.n_bundles() as usize != self.file(BUNDLES)?.len() / 4 {
+        let terms =
+            Terms::open(&self.files.get(TERMS)?).map_err(|reason| self.damage(format!("`{TERMS}`: {reason}")))?;
+        if terms.n_bundles() as usize != self.files.get(BUNDLES)?.len() / 4 {
             return Err(self.damage(format!("`{TERMS}` doesn't list every bundle")));
         }
         Ok(self.terms.get_or_init(|| terms))
@@ -186,7 +158,7 @@ impl Segment {
 
     /// An entry, by its number.
     pub fn get(&self, caches: &Caches, number: u32) -> Result<Held, Damage> {
-        let blocks = self.file(BLOCKS)?;
+        let blocks = self.files.get(BLOCKS)?;
         let table = BlockTable(&blocks);
         let (block, place) =
             table.find(number).ok_or_else(|| self.damage(format!("`{BLOCKS}` lacks entry {number}")))?;
@@ -194,16 +166,17 @@ impl Segment {
         let reader = caches.blocks.get(&key, || {
             // The file as a whole was measured when it was opened; each block has its own checksum.
             let reader = table
-                .read(&self.map(BODIES)?, self.dictionary()?, block)
+                .read(&self.files.map(BODIES)?, &*self.dictionary(caches)?, block)
                 .map_err(|reason| self.damage(format!("`{BODIES}`: {reason}")))?;
-            Ok((reader, BLOCK_BYTES_ABOUT))
+            let bytes = reader.bytes();
+            Ok((reader, bytes))
         })?;
         reader.get(place).map_err(|error| self.damage(format!("`{BODIES}`: entry {number}: {error}")))
     }
 
     /// The numbers of the entries in these bundles, in order.
     pub fn entries(&self, bundles: &[u32]) -> Result<Vec<u32>, Damage> {
-        let firsts = self.file(BUNDLES)?;
+        let firsts = self.files.get(BUNDLES)?;
         let n_bundles = firsts.len() / 4;
         let n_entries = self.manifest.entries() as u32;
         let first = |bundle: usize| match firsts.get(bundle * 4..bundle * 4 + 4) {
@@ -223,7 +196,7 @@ impl Segment {
 
     /// The numbers of the entries that may be tied to one of these knots, in order.
     pub fn tied(&self, knots: &[(Tie, Knot)]) -> Result<Vec<u32>, Damage> {
-        let table = self.file(KNOTS)?;
+        let table = self.files.get(KNOTS)?;
         let mut bundles = Vec::new();
         for (tie, knot) in knots {
             let found = pairs::bundles(&table, knot_term(*tie, knot));
@@ -241,7 +214,7 @@ impl Segment {
                 self.terms()?.bundles(term).map_err(|error| self.damage(format!("`{TERMS}`: {error}")))
             }
             Token::Id(id) => {
-                pairs::bundles(&self.file(IDS)?, *id).ok_or_else(|| self.damage(format!("`{IDS}` can't be read")))
+                pairs::bundles(&self.files.get(IDS)?, *id).ok_or_else(|| self.damage(format!("`{IDS}` can't be read")))
             }
         }
     }
@@ -259,10 +232,10 @@ impl Segment {
         nanos: Option<i64>,
         identity: &Identity,
     ) -> Result<bool, Damage> {
-        if !nanos.is_none_or(|nanos| self.manifest.may_hold(nanos)) || !self.filter.may_hold(key) {
+        if !nanos.is_none_or(|nanos| self.manifest.may_hold(nanos)) || !self.filter()?.may_hold(key) {
             return Ok(false);
         }
-        let identities = self.file(IDENTITIES)?;
+        let (identities, _) = self.identities()?;
         for (number, short) in short_keys(&identities).enumerate() {
             if short == key.short() && self.get(caches, number as u32)?.entry.identity() == *identity {
                 return Ok(true);
@@ -271,22 +244,28 @@ impl Segment {
         Ok(false)
     }
 
+    /// Whether an entry with this key may be in it.
+    pub fn may_hold(&self, key: IdentityKey) -> Result<bool, Damage> {
+        Ok(self.filter()?.may_hold(key))
+    }
+
+    /// The short keys of its entries.
+    pub fn shorts(&self) -> Result<HashSet<u32>, Damage> {
+        Ok(short_keys(&self.identities()?.0).collect())
+    }
+
     /// Whether an entry with one of these short keys is in it.
     pub fn may_hold_any(&self, shorts: &HashSet<u32>) -> Result<bool, Damage> {
-        Ok(short_keys(&self.file(IDENTITIES)?).any(|short| shorts.contains(&short)))
+        Ok(short_keys(&self.identities()?.0).any(|short| shorts.contains(&short)))
     }
 
     /// Reads every file and checks it; how many entries could be read.
     pub fn check(&self) -> Result<u64, Damage> {
-        let caches = Caches { columns: Cache::new(0), blocks: Cache::new(4 * BLOCK_BYTES_ABOUT) };
-        for name in self.files.keys() {
-            let sum = self.sum(name)?;
-            if crc32fast::hash(&self.map(name)?) != sum.checksum {
-                return Err(self.damage(format!("the checksum of `{name}` is wrong")));
-            }
-        }
+        let caches = Caches::for_reading();
+        self.scrub()?;
         self.terms()?;
-        self.minutes()?;
+        self.filter()?;
+        self.minutes(&caches)?;
         let columns = self.columns(&caches)?;
         for number in 0..columns.len() {
             let held = self.get(&caches, number as u32)?;
@@ -297,66 +276,46 @@ impl Segment {
         Ok(columns.len() as u64)
     }
 
+    /// Reads every file through and compares its checksum.
+    pub fn scrub(&self) -> Result<(), Damage> {
+        self.files.scrub()
+    }
+
     /// That something is wrong with it.
     pub fn damage(&self, reason: String) -> Damage {
-        Damage { segment: self.number(), reason }
+        Damage::new(self.number(), reason)
     }
 
-    fn dictionary(&self) -> Result<&DecoderDictionary<'static>, Damage> {
-        if let Some(dictionary) = self.dictionary.get() {
-            return Ok(dictionary);
+    fn dictionary(&self, caches: &Caches) -> Result<Arc<DecoderDictionary<'static>>, Damage> {
+        caches.dictionaries.get(&self.number(), || {
+            let unpacked = bodies::unpack_dictionary(&self.files.get(DICTIONARY)?);
+            let dictionary = unpacked.map_err(|reason| self.damage(format!("`{DICTIONARY}`: {reason}")))?;
+            Ok((dictionary, DICTIONARY_BYTES_ABOUT))
+        })
+    }
+
+    /// The short keys of its entries, as bytes, and the filter over them behind it.
+    fn identities(&self) -> Result<(OwnedBytes, OwnedBytes), Damage> {
+        let identities = self.files.get(IDENTITIES)?;
+        let n_entries = self.manifest.entries() as usize;
+        let keys = identities.slice(0..identities.len().min(n_entries * 4));
+        let behind = identities.slice(keys.len()..identities.len());
+        // Up to format 4 there was no filter in the file.
+        let is_whole = keys.len() == n_entries * 4 && (behind.is_empty() || behind.len() == filter::length(n_entries));
+        if is_whole { Ok((keys, behind)) } else { Err(self.damage(format!("`{IDENTITIES}` doesn't list every entry"))) }
+    }
+
+    fn filter(&self) -> Result<&Filter, Damage> {
+        if let Some(filter) = self.filter.get() {
+            return Ok(filter);
         }
-        let unpacked = bodies::unpack_dictionary(&self.file(DICTIONARY)?);
-        let dictionary = unpacked.map_err(|reason| self.damage(format!("`{DICTIONARY}`: {reason}")))?;
-        Ok(self.dictionary.get_or_init(|| dictionary))
-    }
-
-    /// A file, checked when it is first used.
-    fn file(&self, name: &'static str) -> Result<OwnedBytes, Damage> {
-        let cell = self.cell(name)?;
-        if let Some(bytes) = cell.get() {
-            return Ok(bytes.clone());
-        }
-        let bytes = match self.open_file(name) {
-            Ok(bytes) => bytes,
-            // It was removed meanwhile; then it was held open first.
-            Err(damage) => return cell.get().cloned().ok_or(damage),
-        };
-        if crc32fast::hash(&bytes) != self.sum(name)?.checksum {
-            return Err(self.damage(format!("the checksum of `{name}` is wrong")));
-        }
-        Ok(cell.get_or_init(|| bytes).clone())
-    }
-
-    /// A file that has checksums of its own within.
-    fn map(&self, name: &'static str) -> Result<OwnedBytes, Damage> {
-        let cell = self.cell(name)?;
-        if let Some(bytes) = cell.get() {
-            return Ok(bytes.clone());
-        }
-        let bytes = match self.open_file(name) {
-            Ok(bytes) => bytes,
-            Err(damage) => return cell.get().cloned().ok_or(damage),
-        };
-        Ok(cell.get_or_init(|| bytes).clone())
-    }
-
-    fn cell(&self, name: &'static str) -> Result<&OnceLock<OwnedBytes>, Damage> {
-        self.files.get(name).ok_or_else(|| self.damage(format!("there is no file `{name}`")))
-    }
-
-    fn open_file(&self, name: &'static str) -> Result<OwnedBytes, Damage> {
-        let read =
-            self.directory.open_read(Path::new(name)).map_err(|error| self.damage(format!("`{name}`: {error}")))?;
-        read.read_bytes().map_err(|error| self.damage(format!("`{name}`: {error}")))
-    }
-
-    fn sum(&self, name: &str) -> Result<&manifest::FileSum, Damage> {
-        let found = self.manifest.files.iter().find(|file| file.name == name);
-        found.ok_or_else(|| self.damage(format!("the manifest lacks `{name}`")))
+        let (keys, behind) = self.identities()?;
+        let bits = if behind.is_empty() { OwnedBytes::new(filter::write(short_keys(&keys))) } else { behind };
+        Ok(self.filter.get_or_init(|| Filter::new(bits)))
     }
 }
 
-fn short_keys(identities: &[u8]) -> impl ExactSizeIterator<Item = u32> {
+/// Identities as numbers.
+pub fn short_keys(identities: &[u8]) -> impl ExactSizeIterator<Item = u32> {
     identities.chunks_exact(4).map(|bytes| u32::from_le_bytes(bytes.try_into().expect("a slice of 4 bytes")))
 }

@@ -7,7 +7,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::upkeep::Job;
+use super::upkeep::{Job, retention};
 use super::writer::Command;
 use super::{ADMISSION_WAIT_MAX, Index, RETRY_AFTER, ask, memory_use, weight};
 use crate::checkpoint::Checkpoint;
@@ -34,7 +34,7 @@ impl Store for Index {
         let admitted = admitted?;
         let (reply, answer) = oneshot::channel();
         self.command(Command::Append { entries, checkpoint, admitted, reply })?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        answer.await.map_err(|_| self.gone())?
     }
 
     async fn checkpoint(&self, source: &SourceName) -> Result<Checkpoint, StoreError> {
@@ -59,13 +59,19 @@ impl Store for Index {
 
     async fn count(&self, query: &Query, by: Facet) -> Result<Counts, StoreError> {
         let (shared, query) = (self.shared.clone(), query.clone());
-        self.ask(move || Ok(ask::count(&shared, &query, &by))).await
+        self.ask(move || Ok(ask::count(&shared, &query, &by, false))).await
+    }
+
+    async fn count_with_past(&self, query: &Query, by: Facet) -> Result<Counts, StoreError> {
+        let (shared, query) = (self.shared.clone(), query.clone());
+        self.ask(move || Ok(ask::count(&shared, &query, &by, true))).await
     }
 
     /// Hidden at once and durably, then rewritten: the live set becomes a segment without them, and segments that hold some are made anew.
     async fn forget(&self, query: &Query) -> Result<Forgotten, StoreError> {
         let keys = self.keys(query).await?;
         if keys.is_empty() {
+            self.shared.past.forget(query)?;
             return Ok(Forgotten::default());
         }
         let n_forgotten = keys.len() as u64;
@@ -80,6 +86,8 @@ impl Store for Index {
             jobs.send(Job::Rewrite { keys, reply }).map_err(|_| StoreError::Closed)?;
         }
         let mut forgotten = answer.await.map_err(|_| StoreError::Closed)??;
+        // At the end: a segment may have gone meanwhile, and its counts with it into the past.
+        self.shared.past.forget(query)?;
         // What was in no segment was in the log, which went when the live set became a segment without it.
         let from_log = n_forgotten.saturating_sub(forgotten.entries);
         if from_log > 0 {
@@ -115,10 +123,14 @@ impl Store for Index {
                 records: kinds[0],
                 spans: kinds[1],
                 logs: kinds[2],
-                bytes: file::folder_bytes(&shared.config.path)?,
+                bytes: retention::folder_bytes(&shared)? + file::folder_bytes(&shared.config.damaged_folder())?,
                 segments: view.segments.len() as u64,
                 damaged: condition.damaged,
                 oldest: oldest.map(crate::Timestamp::from_nanos),
+                counted_since: shared
+                    .past
+                    .look(|rows| rows.all().map(|(_, first, ..)| first).min())
+                    .map(crate::Timestamp::from_nanos),
                 last_fsync: condition.last_fsync,
                 free_bytes: file::free_bytes(&shared.config.path),
                 refusing: condition.refusing.or(condition.not_sealing),
@@ -129,6 +141,16 @@ impl Store for Index {
             })
         })
         .await
+    }
+
+    async fn failed(&self) -> String {
+        let mut failed = self.shared.failed.subscribe();
+        let reason = failed.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        match reason {
+            Some(reason) => reason,
+            // Nobody can say it any more: then it doesn't come to that.
+            None => std::future::pending().await,
+        }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -1,10 +1,17 @@
 //! The thread that looks after the segments: makes them of frozen live sets, rewrites them when something is forgotten, merges small ones,
-//! and removes what is too old or too much. Only this thread adds and removes segments, but for damaged ones, which whoever meets them sets aside.
+//! reads them through, and removes what is too old or too much. Only this thread adds and removes segments, but for damaged ones, which
+//! whoever meets them sets aside.
+//!
+//! Whatever panics in a job ends that job and nothing else.
 
+mod discard; // removes segments' files
 pub mod forget; // rewrites segments without what was forgotten
 mod merge; // makes one segment of several small ones
-mod retention; // removes what is too old or too much
+mod replace; // puts one segment in place of others
+pub mod retention; // removes what is too old or too much
+mod scrub; // reads segments through
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -12,15 +19,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use self::scrub::Scrub;
 use super::columns::Columns;
 use super::hash::IdentityKey;
 use super::log_file;
 use super::segment::Segment;
-use super::segment::build::{self, Kept};
+use super::segment::build::{self, Entries, Kept};
 use super::segment::manifest::Manifest;
 use super::state::State;
 use super::view::{Frozen, Shared};
-use super::weight::weight;
 use super::writer::chain;
 use crate::clock::Steady;
 use crate::engine::{Forgotten, StoreError};
@@ -43,6 +50,8 @@ pub enum Job {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<(), StoreError>>,
     },
+    /// Applies retention now: the disk is nearly full.
+    FreeDisk,
 }
 
 /// How often retention and merges are looked at.
@@ -54,8 +63,11 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What building a segment takes beside its entries: tantivy's arena, zstd's tables.
 const BUILD_BYTES_ABOUT: u64 = 24 << 20;
 
-/// What an entry takes while it is built into a segment: its packed bytes, its terms and ids, its places in the tables.
-const BUILT_BYTES_ABOUT: usize = 500;
+/// What an entry takes while it is built into a segment: its terms and ids, its places in the tables.
+const BUILT_BYTES_ABOUT: u64 = 500;
+
+/// To about which share of its weight a live set is packed at the worst: less of what is usual, more of what is random.
+const PACKED_SHARE: u64 = 4;
 
 /// Memory that is counted as taken by building until this is dropped.
 struct Counted<'a> {
@@ -77,44 +89,70 @@ impl Drop for Counted<'_> {
 }
 
 /// Works until nobody can ask for anything any more.
-pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
+pub fn run(shared: &Shared, jobs: &Receiver<Job>) {
     let mut round = Instant::now();
     let mut clock = Steady::new(shared.config.clock.clone());
+    let mut scrub = Scrub::default();
     loop {
         match jobs.recv_timeout(ROUND) {
             Ok(Job::Seal(frozen)) => {
-                seal_until_done(shared, &frozen);
+                seal_until_done(shared, &frozen, &mut clock);
+                if merge::is_urgent(shared) {
+                    said(contained(|| merge(shared, &mut clock, false)));
+                }
             }
             Ok(Job::Rewrite { keys, reply }) => {
-                let _gone = reply.send(forget::rewrite(shared, &keys));
+                let _gone = reply.send(contained(|| forget::rewrite(shared, &keys)));
             }
             Ok(Job::LookAfter { reply }) => {
-                let _gone = reply.send(look_after(shared, &mut clock, 2));
+                let done = contained(|| retention::apply(shared, clock.now()));
+                let _gone = reply.send(done.and_then(|()| contained(|| merge(shared, &mut clock, true))));
+            }
+            Ok(Job::FreeDisk) => {
+                said(contained(|| retention::apply(shared, clock.now())));
+                shared.is_freeing.store(false, Ordering::Relaxed);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
         if round.elapsed() >= ROUND.min(shared.config.seal_age) {
             round = Instant::now();
-            if let Err(error) = look_after(shared, &mut clock, merge::SMALL_MAX) {
-                tracing::error!("segments can't be looked after: {}", chain(&error));
+            said(contained(|| retention::apply(shared, clock.now())));
+            if !merge::is_busy(shared) {
+                said(contained(|| merge(shared, &mut clock, false)));
+                scrub.next(shared);
             }
         }
     }
 }
 
-/// Removes what is too old or too much, and merges small segments where there are so many.
-fn look_after(shared: &Shared, clock: &mut Steady, small_min: usize) -> Result<(), StoreError> {
-    let now = clock.now();
-    retention::apply(shared, now)?;
-    // Merging forgets which of them came when the clock was wrong.
-    now.map_or(Ok(()), |now| merge::once(shared, now, small_min))
+/// Merging forgets which of them came when the clock was wrong, so it is only done by one that can be believed.
+fn merge(shared: &Shared, clock: &mut Steady, is_eager: bool) -> Result<(), StoreError> {
+    clock.now().map_or(Ok(()), |now| merge::once(shared, now, is_eager))
 }
 
-/// Makes a frozen live set a segment. While the disk is full or fails, it stays in memory and in the log, can be found, and is tried again.
-fn seal_until_done(shared: &Shared, frozen: &Frozen) {
+/// Does a job; a panic in it is an error.
+fn contained<T>(job: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| Err(StoreError::Internal(panicked(&*panic))))
+}
+
+/// What a panic said.
+pub fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    format!("it panicked: {}", text.unwrap_or("it didn't say why"))
+}
+
+fn said(done: Result<(), StoreError>) {
+    if let Err(error) = done {
+        tracing::error!("segments can't be looked after: {}", chain(&error));
+    }
+}
+
+/// Makes a frozen live set a segment. While the disk is full or fails, it stays in memory and in the log, can be found, and is tried again;
+/// meanwhile what is too old or too much goes all the same, which may be what makes room.
+fn seal_until_done(shared: &Shared, frozen: &Frozen, clock: &mut Steady) {
     loop {
-        match seal(shared, frozen) {
+        match contained(|| seal(shared, frozen)) {
             Ok(()) => {
                 shared.condition.lock().not_sealing = None;
                 return;
@@ -128,9 +166,10 @@ fn seal_until_done(shared: &Shared, frozen: &Frozen) {
             }
         }
         // The engine is being closed: the log has all of it, and the next start goes on.
-        if shared.is_closing.load(std::sync::atomic::Ordering::Relaxed) {
+        if shared.is_closing.load(Ordering::Relaxed) {
             return;
         }
+        said(contained(|| retention::apply(shared, clock.now())));
         std::thread::sleep(RETRY);
     }
 }
@@ -162,7 +201,7 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
             checkpoints: frozen.state.checkpoints.values().cloned().collect(),
             ..Manifest::default()
         };
-        Some(write(shared, manifest, &entries, columns)?)
+        Some(write(shared, manifest, &Entries::at_hand(&entries), columns, live.bytes() as u64 / PACKED_SHARE)?)
     };
     // From here on the segment holds them durably; the state only says so more briefly, and the log files only take room.
     write_state(shared, &frozen.state)?;
@@ -186,20 +225,20 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes a segment and opens it.
+/// Writes a segment and opens it. `packed_bytes` is about how long its files will be, which are put together in memory.
 fn write(
     shared: &Shared,
     manifest: Manifest,
-    entries: &[Kept],
+    entries: &Entries<'_>,
     columns: Option<&Columns>,
+    packed_bytes: u64,
 ) -> Result<Arc<Segment>, StoreError> {
     let folder = shared.config.segments_folder();
     let path = build::folder(&folder, manifest.number);
     // Where an earlier try got as far as this and then failed at something else.
     file::remove_folder(&path)?;
-    // Entries that were read to be merged or rewritten are this thread's alone; those of a live set are counted there.
-    let read: usize = if columns.is_none() { entries.iter().map(|kept| weight(&kept.held.entry)).sum() } else { 0 };
-    let _counted = Counted::new(shared, BUILD_BYTES_ABOUT + (read + entries.len() * BUILT_BYTES_ABOUT) as u64);
+    let bytes = BUILD_BYTES_ABOUT + entries.outlines.len() as u64 * BUILT_BYTES_ABOUT + packed_bytes;
+    let _counted = Counted::new(shared, bytes);
     let manifest = build::build(&folder, manifest, entries, columns)?;
     let opened = Segment::open(&path, manifest);
     let segment =
@@ -207,8 +246,14 @@ fn write(
     Ok(Arc::new(segment))
 }
 
+/// Writes down what was known when a live set was frozen, but for what was let go of since.
 fn write_state(shared: &Shared, state: &State) -> Result<(), StoreError> {
-    let next_segment = shared.next_segment.load(std::sync::atomic::Ordering::Relaxed);
+    let next_segment = shared.next_segment.load(Ordering::Relaxed);
     let forgotten = shared.forgotten.read().clone();
-    State { next_segment, forgotten, ..state.clone() }.write(&shared.config.state_path())
+    let mut state = State { next_segment, forgotten, ..state.clone() };
+    {
+        let repeats = shared.repeats.read();
+        state.repeats.retain(|key, _| repeats.contains_key(key));
+    }
+    state.write(&shared.config.state_path())
 }

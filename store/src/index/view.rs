@@ -1,7 +1,7 @@
 //! What can be seen: the live set, those that are becoming segments, the segments. Questions take a view and keep it until they are answered,
 //! so that an entry which moves from the live set to a segment meanwhile is met exactly once.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::IndexConfig;
-use super::cache::Cache;
 use super::hash::IdentityKey;
 use super::live::Live;
 use super::pace::Pace;
+use super::past::Past;
 use super::segment::{Caches, Damage, Segment};
 use super::state::State;
 use crate::checkpoint::Checkpoint;
@@ -64,6 +64,8 @@ pub struct Shared {
     pub repeats: RwLock<HashMap<IdentityKey, u32>>,
     /// What must not be seen nor come back.
     pub forgotten: RwLock<HashSet<IdentityKey>>,
+    /// How much there was of what retention removed.
+    pub past: Past,
     /// What was read of segments lately.
     pub caches: Caches,
     /// The sequence up to which entries can be found.
@@ -74,6 +76,12 @@ pub struct Shared {
     pub is_closing: AtomicBool,
     /// About how many bytes of memory building segments takes now.
     pub building: AtomicU64,
+    /// Set while the disk is nearly full and it was asked to give some of it back.
+    pub is_freeing: AtomicBool,
+    /// Segments that are no longer part of the store, but whose files couldn't be removed yet.
+    pub leftovers: Mutex<BTreeSet<u64>>,
+    /// Why the engine can't go on and must be started again, where that is so.
+    pub failed: watch::Sender<Option<String>>,
     /// How it fares.
     pub condition: Mutex<Condition>,
 }
@@ -91,22 +99,18 @@ pub struct Condition {
     pub damaged: u64,
     /// How many appends were refused.
     pub refused: u64,
+    /// What the system couldn't read lately although nothing is known to be wrong with it.
+    pub unread: Option<String>,
     /// How fast it went lately.
     pub pace: Pace,
 }
 
-/// How many bytes of columns are kept in memory, as a share of the memory limit: with 512 MiB, those of a million entries.
-const COLUMNS_SHARE: u64 = 12;
-
-/// How many bytes of unpacked blocks are kept in memory, as a share of the memory limit: those that a few people page through.
-const BLOCKS_SHARE: u64 = 32;
-
 impl Shared {
     /// Of an engine that is being opened.
-    pub fn new(config: IndexConfig, view: View, state: State) -> Shared {
-        let share = |share: u64| usize::try_from(config.memory_limit / share).unwrap_or(usize::MAX);
+    pub fn new(config: IndexConfig, view: View, state: State, past: Past) -> Shared {
         Shared {
-            caches: Caches { columns: Cache::new(share(COLUMNS_SHARE)), blocks: Cache::new(share(BLOCKS_SHARE)) },
+            past,
+            caches: Caches::new(config.memory_limit),
             view: RwLock::new(Arc::new(view)),
             sealed: Condvar::new(),
             sealing: Mutex::new(()),
@@ -117,6 +121,9 @@ impl Shared {
             forgotten: RwLock::new(state.forgotten),
             is_closing: AtomicBool::new(false),
             building: AtomicU64::new(0),
+            is_freeing: AtomicBool::new(false),
+            leftovers: Mutex::default(),
+            failed: watch::Sender::new(None),
             condition: Mutex::default(),
             config,
         }
@@ -138,14 +145,37 @@ impl Shared {
         self.next_segment.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Asks something of a segment. Where it turns out to be damaged, it is set aside, and the answer is why.
+    /// Asks something of a segment. Where it turns out to be damaged, it is set aside, and the answer is why. Where the system couldn't
+    /// read it just now, it stays.
     pub fn ask<T>(&self, segment: &Segment, question: impl FnOnce() -> Result<T, Damage>) -> Result<T, Damage> {
         let answer = catch_unwind(AssertUnwindSafe(question))
             .unwrap_or_else(|_| Err(segment.damage("reading it panicked".to_owned())));
-        if let Err(damage) = &answer {
-            self.set_aside(damage);
+        match &answer {
+            Err(damage) if damage.is_passing => self.say_unread(damage),
+            Err(damage) => self.set_aside(damage),
+            Ok(_) => {}
         }
         answer
+    }
+
+    /// Says once, and not for every segment and question, what can't be read.
+    fn say_unread(&self, damage: &Damage) {
+        let mut condition = self.condition.lock();
+        if condition.unread.as_ref() != Some(&damage.reason) {
+            tracing::error!(
+                "segment {} can't be read now ({}): answers leave it out and say so; it stays where it is",
+                damage.segment,
+                damage.reason
+            );
+            condition.unread = Some(damage.reason.clone());
+        }
+    }
+
+    /// Says that the engine can't go on.
+    pub fn fail(&self, reason: String) {
+        tracing::error!("the store must be started again: {reason}");
+        self.condition.lock().refusing = Some(reason.clone());
+        self.failed.send_replace(Some(reason));
     }
 
     /// Takes a damaged segment out of what can be seen, keeps its folder aside, and says so.

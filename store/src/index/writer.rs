@@ -8,6 +8,7 @@
 mod group; // what is written together
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -16,14 +17,14 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use self::group::Group;
 use super::batch::{Batch, Packer};
+use super::disk::Disk;
 use super::hash::IdentityKey;
 use super::live::Live;
-use super::log_file::{Cut, LogFile};
+use super::log_file::{self, Cut, LogFile};
 use super::state::State;
 use super::upkeep;
 use super::view::{Frozen, Shared, View};
 use crate::checkpoint::Checkpoint;
-use crate::config::Size;
 use crate::engine::{Held, Sequence, StoreError};
 use crate::entry::{Entry, Identity};
 use crate::file;
@@ -64,12 +65,6 @@ const GROUP_BYTES: usize = 8 << 20;
 
 /// How long a log file may get: what is replayed after a crash, and room on the disk.
 const LOG_BYTES_MAX: u64 = 64 << 20;
-
-/// With less free disk than this entries are refused, so that live sets can still become segments and the log files go.
-const FREE_BYTES_MIN: u64 = 64 << 20;
-
-/// On a small disk it is this share of it instead: one of a few MiB must be good for something, too.
-const FREE_SHARE: u64 = 4;
 
 /// How many frozen live sets may wait to become segments. Each takes as much memory as the live set; when one waits already, appending waits too.
 const FROZEN_MAX: usize = 1;
@@ -285,6 +280,10 @@ impl Writer {
 
     /// Keeps a group, or says why it was refused.
     fn keep(&mut self, group: Group) -> Result<Sequence, String> {
+        if let Some(reason) = &group.unsure {
+            self.refuse(reason);
+            return Err(reason.clone());
+        }
         let (mut batch, identities) = group.finish();
         let is_empty = batch.entries.is_empty()
             && batch.checkpoints.is_empty()
@@ -321,10 +320,12 @@ impl Writer {
 
     fn log(&mut self, payload: &[u8]) -> Result<(), String> {
         let began = Instant::now();
-        if let Some((free, all)) = file::disk_bytes(&self.shared.config.path) {
-            let needed = FREE_BYTES_MIN.min(all / FREE_SHARE);
-            if free < needed {
-                return Err(format!("the disk is full: {} are free, at least {} are needed", Size(free), Size(needed)));
+        if let Some(disk) = Disk::of(&self.shared.config.path) {
+            if disk.missing() > 0 && !self.shared.is_freeing.swap(true, Ordering::Relaxed) {
+                let _gone = self.upkeep.send(upkeep::Job::FreeDisk);
+            }
+            if let Some(refusal) = disk.refusal() {
+                return Err(refusal);
             }
         }
         if self.log.is_none() {
@@ -332,7 +333,13 @@ impl Writer {
             // A number is tried once: what a failed sync left of a file nobody knows.
             let number = self.next_log;
             self.next_log += 1;
-            let created = LogFile::create(&folder, number, self.cut, durability).map_err(|error| chain(&error))?;
+            let created = LogFile::create(&folder, number, self.cut, durability).map_err(|error| {
+                // Nothing was acknowledged in it. Where it can't be removed now, it goes with the next segment.
+                if file::remove(&log_file::path(&folder, number)).is_err() {
+                    self.logs.push(number);
+                }
+                chain(&error)
+            })?;
             self.cut = None;
             self.logs.push(created.number());
             self.log = Some(created);

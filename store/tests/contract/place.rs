@@ -192,7 +192,8 @@ async fn a_really_small_disk_refuses_for_now_and_recovers_within_five_seconds_of
         return;
     };
     let data = disk.join("data");
-    let config = IndexConfig { seal_entries: 50, ..IndexConfig::new(&data) };
+    // No segment is made meanwhile: the oldest would make room.
+    let config = IndexConfig::new(&data);
     let store = Index::open(config.clone()).unwrap();
     // Somebody else's file takes most of the room; we take the rest.
     fs::write(disk.join("ballast"), vec![1_u8; 4 << 20]).unwrap();

@@ -7,7 +7,7 @@ use super::search::Question;
 use super::{Budget, bounds};
 use crate::engine::{Counts, Facet, Held};
 use crate::entry::Entry;
-use crate::index::columns::{Columns, FIELDS, Predicate, Verdict};
+use crate::index::columns::{Columns, FIELDS, Minutes, Predicate, Verdict};
 use crate::index::plan::Plan;
 use crate::index::segment::{Damage, Segment};
 use crate::index::view::Shared;
@@ -15,8 +15,9 @@ use crate::query::{Field, Query};
 use crate::tally::Tally;
 use crate::time::Timestamp;
 
-/// How many entries. Says "at least" where the time or an unreadable segment made it stop before the end.
-pub fn count(shared: &Shared, query: &Query, by: &Facet) -> Counts {
+/// How many entries, of those that are held or, `with_past`, of those that were. Says "at least" where the time or an unreadable segment
+/// made it stop before the end.
+pub fn count(shared: &Shared, query: &Query, by: &Facet, with_past: bool) -> Counts {
     let mut tally = Tally::new(by);
     let mut budget = Budget::new();
     let (first, last) = bounds(query);
@@ -58,7 +59,9 @@ pub fn count(shared: &Shared, query: &Query, by: &Facet) -> Counts {
             continue;
         }
         let look = || {
-            if facet.is_in_columns() && is_of_minutes(query) && by_minutes(segment, &question, by, &facet, &mut tally)?
+            if facet.is_in_columns()
+                && is_of_minutes(query)
+                && by_minutes(shared, segment, &question, by, &facet, &mut tally)?
             {
                 return Ok(());
             }
@@ -87,9 +90,12 @@ pub fn count(shared: &Shared, query: &Query, by: &Facet) -> Counts {
             }
             Ok(())
         };
-        if shared.ask(segment, look).is_err() {
-            budget.damaged += 1;
+        if let Err(damage) = shared.ask(segment, look) {
+            budget.leave_out(&damage);
         }
+    }
+    if with_past {
+        shared.past.look(|rows| by_hours(rows, &question, &facet, &mut tally));
     }
     if budget.cut().is_some() {
         tally.cut();
@@ -117,13 +123,15 @@ fn is_of_minutes(query: &Query) -> bool {
 
 /// Counts a segment by its minutes; `false`, and nothing counted, where a bound or a step cuts through one.
 fn by_minutes(
+    shared: &Shared,
     segment: &Segment,
     question: &Question<'_>,
     by: &Facet,
     facet: &Grouping<'_>,
     tally: &mut Tally,
 ) -> Result<bool, Damage> {
-    let Some(minutes) = segment.minutes()? else { return Ok(false) };
+    let minutes = segment.minutes(&shared.caches)?;
+    let Some(minutes) = &*minutes else { return Ok(false) };
     let (first, last) = bounds(question.query);
     let step_nanos = by.step.and_then(|step| i64::try_from(step.as_nanos()).ok()).filter(|step| *step > 0);
     let Some(rows) = minutes.between(first, last, step_nanos) else { return Ok(false) };
@@ -134,6 +142,25 @@ fn by_minutes(
         }
     }
     Ok(true)
+}
+
+/// Counts what is gone by its hours. An hour that a bound cuts through is left out, and so is all of it where the question asks for more than
+/// hours tell: there may be more then.
+fn by_hours(hours: &Minutes, question: &Question<'_>, facet: &Grouping<'_>, tally: &mut Tally) {
+    let (first, last) = bounds(question.query);
+    let can_tell = facet.is_in_columns() && is_of_minutes(question.query);
+    let predicate = Predicate::new(question.query, &hours.rows, question.now);
+    for (row, row_first, row_last, many) in hours.all() {
+        if row_last < first || row_first > last {
+            continue;
+        }
+        let is_within = first <= row_first && row_last <= last;
+        if !can_tell || !is_within {
+            tally.cut();
+        } else if predicate.of(&hours.rows, row) == Verdict::Yes {
+            facet.add_columns(tally, &hours.rows, row, many);
+        }
+    }
 }
 
 /// What is counted by.

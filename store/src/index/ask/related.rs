@@ -37,7 +37,7 @@ pub fn related(shared: &Shared, knots: &[(Tie, Knot)], limit: usize) -> Found {
         };
         match shared.ask(segment, look) {
             Ok(found) => found.into_iter().for_each(|held| tied.add(shared, held)),
-            Err(_) => budget.damaged += 1,
+            Err(damage) => budget.leave_out(&damage),
         }
     }
     let cut = budget.cut().or_else(|| tied.more.then(|| format!("only the first {limit} are shown")));

@@ -100,8 +100,8 @@ pub fn search(shared: &Shared, query: &Query, page: &PageRequest) -> Found {
             }
             Ok(())
         };
-        if shared.ask(segment, look).is_err() {
-            budget.damaged += 1;
+        if let Err(damage) = shared.ask(segment, look) {
+            budget.leave_out(&damage);
         }
     }
     page_of.finish(limit, &budget)
@@ -152,8 +152,8 @@ pub fn since(shared: &Shared, sequence: Sequence, query: &Query, limit: usize) -
             }
             Ok(())
         };
-        if shared.ask(segment, look).is_err() {
-            budget.damaged += 1;
+        if let Err(damage) = shared.ask(segment, look) {
+            budget.leave_out(&damage);
         }
     }
     for live in view.frozen.iter().map(|frozen| &frozen.live).chain([&view.active]) {

@@ -51,9 +51,7 @@ impl Minutes {
                 }
                 minutes.add_row(*time, lists);
             }
-            minutes.counts[place] += 1;
-            minutes.firsts[place] = minutes.firsts[place].min(*time);
-            minutes.rows.times[place] = minutes.rows.times[place].max(*time);
+            minutes.add_to(place, (*time, *time), 1);
         }
         for (column, of_entries) in minutes.rows.fields.iter_mut().zip(&columns.fields) {
             *column = FieldColumn {
@@ -65,7 +63,21 @@ impl Minutes {
         Some(minutes)
     }
 
-    fn add_row(&mut self, time: i64, lists: [u32; FIELDS.len()]) {
+    /// Counts more entries in a row, the first and the last of them at these times.
+    pub(super) fn add_to(&mut self, row: usize, (first, last): (i64, i64), many: u64) {
+        self.counts[row] += many;
+        self.firsts[row] = self.firsts[row].min(first);
+        self.rows.times[row] = self.rows.times[row].max(last);
+    }
+
+    /// All rows: which one, the times of the first and the last of its entries, and how many it has.
+    pub fn all(&self) -> impl Iterator<Item = (usize, i64, i64, u64)> {
+        let times = self.firsts.iter().zip(&self.rows.times).zip(&self.counts);
+        times.enumerate().map(|(row, ((first, last), many))| (row, *first, *last, *many))
+    }
+
+    /// Adds a row that counts nothing yet.
+    pub(super) fn add_row(&mut self, time: i64, lists: [u32; FIELDS.len()]) {
         self.counts.push(0);
         self.firsts.push(time);
         self.rows.times.push(time);

@@ -4,12 +4,15 @@
 //! They are packed with a dictionary: some of the segment's own entries, so that a block of a few dozen packs nearly as well as one of
 //! thousands. It belongs to the segment alone: what is forgotten goes from it when the segment is made anew.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::DecoderDictionary;
 
+use super::entries::Kept;
 use crate::codec::{BlockReader, BlockWriter};
-use crate::engine::Held;
+use crate::engine::{Held, StoreError};
 
 /// How many bytes of entries go into one block: what reading one entry costs (about 60 us), against how well a block packs.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -86,15 +89,20 @@ impl BodiesWriter {
 }
 
 /// A dictionary of some of a segment's entries, which are so many and given by their number.
-pub fn dictionary<'a>(n_entries: usize, entry: impl Fn(usize) -> &'a Held) -> Vec<u8> {
+pub fn dictionary<'a>(
+    n_entries: usize,
+    entry: impl Fn(usize) -> Result<Cow<'a, Kept>, StoreError>,
+) -> Result<Vec<u8>, StoreError> {
     let mut sample = BlockWriter::default();
     for run in 0..DICTIONARY_RUNS {
         let first = n_entries / DICTIONARY_RUNS * run;
-        (first..n_entries.min(first + DICTIONARY_RUN_ENTRIES)).for_each(|number| sample.add(entry(number)));
+        for number in first..n_entries.min(first + DICTIONARY_RUN_ENTRIES) {
+            sample.add(&entry(number)?.held);
+        }
     }
     let mut dictionary = sample.finish();
     dictionary.truncate(DICTIONARY_BYTES_MAX);
-    dictionary
+    Ok(dictionary)
 }
 
 /// A dictionary as its file holds it.

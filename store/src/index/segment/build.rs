@@ -3,30 +3,23 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use foldhash::fast::RandomState;
+
 use super::bodies::{self, BodiesWriter};
+pub use super::entries::{Entries, Kept};
+use super::entries::{Outline, Together};
+use super::filter;
 use super::manifest::{FileSum, Manifest, hour};
 use super::pairs;
+use super::short_keys;
 use super::terms::TermsWriter;
-use crate::engine::{Held, StoreError};
-use crate::entry::Entry;
+use crate::engine::StoreError;
 use crate::file;
 use crate::index::columns::{self, Columns, Minutes};
-use crate::index::hash::IdentityKey;
 use crate::index::tokens::Tokens;
 
 /// How many entries of one trace stand in one bundle: what finding one of them costs, against how many terms repeat.
 const BUNDLE_ENTRIES_MAX: usize = 256;
-
-/// An entry that is to be kept, with its key, which is known already.
-#[derive(Debug)]
-pub struct Kept {
-    /// The entry.
-    pub held: Held,
-    /// What stands for its identity.
-    pub key: IdentityKey,
-    /// Its knots, by [`knot_term`](crate::index::hash::knot_term).
-    pub knots: Box<[u32]>,
-}
 
 /// The names of a segment's files. The manifest is written last: without it the folder is no segment.
 pub const MANIFEST: &str = "manifest";
@@ -38,7 +31,7 @@ pub const DICTIONARY: &str = "dictionary";
 pub const BLOCKS: &str = "blocks";
 /// Each bundle's first entry, in 4 bytes, little endian.
 pub const BUNDLES: &str = "bundles";
-/// Each entry's short key, in 4 bytes, little endian.
+/// Each entry's short key, in 4 bytes, little endian, and the bits of [`super::filter`] over them.
 pub const IDENTITIES: &str = "identities";
 /// A table of [`super::pairs`], by the knots of [`Kept`].
 pub const KNOTS: &str = "knots";
@@ -63,15 +56,17 @@ pub fn folder(segments: &Path, number: u64) -> PathBuf {
 pub fn build(
     segments: &Path,
     mut manifest: Manifest,
-    entries: &[Kept],
+    entries: &Entries<'_>,
     columns: Option<&Columns>,
 ) -> Result<Manifest, StoreError> {
     let building = segments.join(format!("building-{:016}", manifest.number));
     file::remove_folder(&building)?;
     file::make_folder(&building)?;
-    let parts = parts(entries, columns)
-        .map_err(|reason| StoreError::Internal(format!("a segment can't be built: {reason}")))?;
-    describe(&mut manifest, entries);
+    let parts = parts(entries, columns).map_err(|reason| match reason.downcast::<StoreError>() {
+        Ok(error) => *error,
+        Err(reason) => StoreError::Internal(format!("a segment can't be built: {reason}")),
+    })?;
+    describe(&mut manifest, &entries.outlines);
     for (name, bytes) in &parts {
         file::write_synced(&building.join(name), bytes)?;
         let checksum = crc32fast::hash(bytes);
@@ -83,52 +78,32 @@ pub fn build(
     Ok(manifest)
 }
 
-fn describe(manifest: &mut Manifest, entries: &[Kept]) {
+fn describe(manifest: &mut Manifest, outlines: &[Outline]) {
     let mut hours = BTreeSet::new();
     manifest.times = (i64::MAX, i64::MIN);
     manifest.sequences = (u64::MAX, 0);
     manifest.received_last = i64::MIN;
-    for Kept { held, .. } in entries {
-        let nanos = held.entry.time().as_nanos();
-        hours.insert(hour(nanos));
-        manifest.times = (manifest.times.0.min(nanos), manifest.times.1.max(nanos));
-        manifest.sequences = (manifest.sequences.0.min(held.sequence.0), manifest.sequences.1.max(held.sequence.0));
-        manifest.received_last = manifest.received_last.max(held.entry.received_at().as_nanos());
-        manifest.kinds[match &*held.entry {
-            Entry::Record(_) => 0,
-            Entry::Span(_) => 1,
-            Entry::Log(_) => 2,
-        }] += 1;
+    for outline in outlines {
+        hours.insert(hour(outline.time));
+        manifest.times = (manifest.times.0.min(outline.time), manifest.times.1.max(outline.time));
+        manifest.sequences = (manifest.sequences.0.min(outline.sequence), manifest.sequences.1.max(outline.sequence));
+        manifest.received_last = manifest.received_last.max(outline.received);
+        manifest.kinds[outline.kind] += 1;
     }
     manifest.hours = hours.into_iter().collect();
 }
 
-/// What belongs together: the entries of one trace, else of one event id, else an entry alone.
-#[derive(PartialEq, Eq, Hash)]
-enum Together<'a> {
-    Trace([u8; 16]),
-    Event(&'a str),
-    Alone(usize),
-}
-
 /// The entries' places, bundle by bundle: the latest bundle first, each in the order of time.
-fn bundles(entries: &[Kept]) -> Vec<Vec<usize>> {
-    let mut by_cause: HashMap<Together<'_>, Vec<usize>> = HashMap::new();
-    for (place, Kept { held, .. }) in entries.iter().enumerate() {
-        let event_id = match &*held.entry {
-            Entry::Record(record) => record.event.id.as_deref(),
-            Entry::Log(log) => log.event_id.as_deref(),
-            Entry::Span(_) => None,
-        };
-        let together = match (held.entry.trace_id(), event_id) {
-            (Some(trace_id), _) => Together::Trace(*trace_id.as_bytes()),
-            (None, Some(event_id)) => Together::Event(event_id),
-            (None, None) => Together::Alone(place),
-        };
-        by_cause.entry(together).or_default().push(place);
+fn bundles(outlines: &[Outline]) -> Vec<Vec<usize>> {
+    let mut by_cause: HashMap<Together, Vec<usize>, RandomState> = HashMap::default();
+    let mut bundles: Vec<Vec<usize>> = Vec::with_capacity(outlines.len() / 4);
+    for (place, outline) in outlines.iter().enumerate() {
+        match outline.together {
+            Together::Alone => bundles.push(vec![place]),
+            together => by_cause.entry(together).or_default().push(place),
+        }
     }
-    let time = |place: &usize| (entries[*place].held.entry.time(), entries[*place].held.sequence);
-    let mut bundles: Vec<Vec<usize>> = Vec::with_capacity(by_cause.len());
+    let time = |place: &usize| (outlines[*place].time, outlines[*place].sequence);
     for mut places in by_cause.into_values() {
         places.sort_unstable_by_key(time);
         bundles.extend(places.chunks(BUNDLE_ENTRIES_MAX).map(<[usize]>::to_vec));
@@ -139,25 +114,31 @@ fn bundles(entries: &[Kept]) -> Vec<Vec<usize>> {
 
 type Parts = Vec<(&'static str, Vec<u8>)>;
 
-fn parts(entries: &[Kept], columns: Option<&Columns>) -> Result<Parts, Box<dyn std::error::Error>> {
-    let bundles = bundles(entries);
+fn parts(entries: &Entries<'_>, columns: Option<&Columns>) -> Result<Parts, Box<dyn std::error::Error>> {
+    let bundles = bundles(&entries.outlines);
     let ordered: Vec<usize> = bundles.iter().flatten().copied().collect();
-    let dictionary = bodies::dictionary(ordered.len(), |number| &entries[ordered[number]].held);
+    let dictionary = bodies::dictionary(ordered.len(), |number| (entries.get)(ordered[number]))?;
     let mut bodies = BodiesWriter::new(&dictionary)?;
     let mut terms = TermsWriter::new()?;
     let mut tokens = Tokens::default();
     let mut knot_pairs = Vec::new();
     let mut id_pairs = Vec::new();
     let mut firsts = Vec::new();
-    let mut identities = Vec::with_capacity(entries.len() * 4);
+    let mut identities = Vec::with_capacity(ordered.len() * 4);
+    let mut ordered_columns = columns.map(|columns| columns.in_order(&ordered));
+    let mut read_columns = Columns::default();
     let mut n_entries = 0_u32;
     for (bundle, places) in bundles.into_iter().enumerate() {
         let bundle = u32::try_from(bundle)?;
         firsts.extend_from_slice(&n_entries.to_le_bytes());
         let mut bundle_knots = Vec::new();
         for place in places {
-            let Kept { held, key, knots } = &entries[place];
+            let kept = (entries.get)(place)?;
+            let Kept { held, key, knots } = &*kept;
             bodies.add(held)?;
+            if ordered_columns.is_none() {
+                read_columns.add(held);
+            }
             tokens.add(&held.entry);
             bundle_knots.extend(knots.iter().map(|knot| (*knot, bundle)));
             identities.extend_from_slice(&key.short().to_le_bytes());
@@ -171,14 +152,8 @@ fn parts(entries: &[Kept], columns: Option<&Columns>) -> Result<Parts, Box<dyn s
         id_pairs.extend(ids.into_iter().map(|id| (id, bundle)));
     }
     let (packed, blocks) = bodies.finish()?;
-    let columns = match columns {
-        Some(columns) => columns.in_order(&ordered),
-        None => {
-            let mut columns = Columns::default();
-            ordered.iter().for_each(|place| columns.add(&entries[*place].held));
-            columns
-        }
-    };
+    let columns = ordered_columns.take().unwrap_or(read_columns);
+    identities.extend(filter::write(short_keys(&identities)));
     Ok(vec![
         (BODIES, packed),
         (BLOCKS, blocks),

@@ -8,9 +8,9 @@ use crate::codec::{decode_checkpoint, encode_checkpoint};
 use crate::frame;
 
 /// The format of segments that this program writes, and the newest that it reads.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
-/// The oldest format that this program reads: before it, there were no counts by the minute.
+/// The oldest format that this program reads: it had no filter behind the identities. Before it, there were no counts by the minute.
 pub const FORMAT_OLDEST: u32 = 4;
 
 /// What a segment says of itself.

@@ -10,6 +10,7 @@ use crate::engine::{Held, Sequence};
 use crate::entry::{Entry, Identity};
 use crate::index::batch::Batch;
 use crate::index::hash::IdentityKey;
+use crate::index::segment::Damage;
 use crate::index::view::{Shared, View};
 use crate::index::weight::weight;
 
@@ -24,6 +25,8 @@ pub struct Group {
     places: HashMap<IdentityKey, usize, RandomState>,
     /// Further copies of what is held already.
     repeats: HashMap<IdentityKey, u32, RandomState>,
+    /// Why it can't be told whether something is held already, where that is so: the group must be refused then.
+    pub unsure: Option<String>,
 }
 
 impl Group {
@@ -44,9 +47,16 @@ impl Group {
                 self.batch.entries[*place].copies += 1;
                 continue;
             }
-            if is_held(shared, &view, key, &entry, &identity) {
-                *self.repeats.entry(key).or_default() += 1;
-                continue;
+            match is_held(shared, &view, key, &entry, &identity) {
+                Ok(false) => {}
+                Ok(true) => {
+                    *self.repeats.entry(key).or_default() += 1;
+                    continue;
+                }
+                Err(damage) => {
+                    self.unsure = Some(format!("segment {} can't be read now: {}", damage.segment, damage.reason));
+                    return bytes;
+                }
             }
             bytes += weight(&entry);
             self.places.insert(key, self.batch.entries.len());
@@ -64,16 +74,21 @@ impl Group {
     }
 }
 
-/// Whether an entry is held already, in memory or in a segment.
-fn is_held(shared: &Shared, view: &View, key: IdentityKey, entry: &Entry, identity: &Identity) -> bool {
+/// Whether an entry is held already, in memory or in a segment. What a damaged segment holds is lost; where one can't be read just now,
+/// that is an error.
+fn is_held(shared: &Shared, view: &View, key: IdentityKey, entry: &Entry, identity: &Identity) -> Result<bool, Damage> {
     if view.active.read().holds(key) || view.frozen.iter().any(|frozen| frozen.live.read().holds(key)) {
-        return true;
+        return Ok(true);
     }
     // A re-send keeps its own time, so only segments of that time are asked; but where the broker tells none, ours stands in, and changes.
     let has_own_time = entry.as_record().is_none_or(|record| record.timestamp.or(record.event.occurred_at).is_some());
     let nanos = has_own_time.then(|| entry.time().as_nanos());
-    view.segments.iter().rev().any(|segment| {
-        let holds = shared.ask(segment, || segment.holds(&shared.caches, key, nanos, identity));
-        holds.unwrap_or(false)
-    })
+    for segment in view.segments.iter().rev() {
+        match shared.ask(segment, || segment.holds(&shared.caches, key, nanos, identity)) {
+            Ok(true) => return Ok(true),
+            Err(damage) if damage.is_passing => return Err(damage),
+            Ok(false) | Err(_) => {}
+        }
+    }
+    Ok(false)
 }
