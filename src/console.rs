@@ -71,6 +71,9 @@ impl Collecting {
         let journal = Journal::open(&folder)?;
         let lags = tokio::task::spawn_blocking(move || LagSeries::open(&folder)).await??;
         let board = Arc::new(Board::remembering(lags));
+        // It would hold on to itself by a counter of its own.
+        let lagging = Arc::downgrade(&board);
+        board.measure("the course of lag", move || lagging.upgrade().map_or(0, |board| board.lags().bytes()));
         let [stop_otlp, stop_sources] = [(); 2].map(|()| CancellationToken::new());
         // Before any port opens: a source that this build can't watch ends the start.
         let sources = source::start(sources, store.clone(), board.clone(), redactor.clone(), stop_sources.clone())?;
@@ -145,6 +148,12 @@ impl Console {
     /// Where the collector receives.
     pub fn collecting(&self) -> &Collecting {
         &self.collecting
+    }
+
+    /// Comes back when the store can't go on, and says why: whoever supervises this program starts it again then.
+    pub async fn failed(&self) -> anyhow::Error {
+        let reason = self.collecting.store.failed().await;
+        anyhow::anyhow!("the store can't go on: {reason}; what was acknowledged is on the disk: start Sillage again")
     }
 
     /// Stops everything in order, in at most [`STOP_TIMEOUT`].

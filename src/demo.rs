@@ -110,18 +110,20 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
     say(&ready(&console.url, &services, is_kept));
     say(&lines_to_paste(grpc, http, moved));
     let mut commands = typed();
-    loop {
+    let failed = loop {
         tokio::select! {
-            () = signals.next() => break,
+            () = signals.next() => break None,
+            error = console.failed() => break Some(error),
             Some(command) = commands.recv() => obey(&command, &shop).await,
         }
-    }
+    };
     tracing::info!("stopping; once more stops at once");
     signals.next_one_ends_all();
     if tokio::time::timeout(SHOP_STOP_TIMEOUT, shop.stop()).await.is_err() {
         tracing::info!("the shop was left while it closed");
     }
-    console.stop().await
+    let stopped = console.stop().await;
+    failed.map_or(stopped, Err)
 }
 
 /// The demo's own source: over TCP, like any other broker, from the first record.

@@ -49,10 +49,14 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
         env!("CARGO_PKG_VERSION"),
         console.url,
     ));
-    signals.next().await;
+    let failed = tokio::select! {
+        () = signals.next() => None,
+        error = console.failed() => Some(error),
+    };
     tracing::info!("stopping; once more stops at once");
     signals.next_one_ends_all();
-    console.stop().await
+    let stopped = console.stop().await;
+    failed.map_or(stopped, Err)
 }
 
 /// Tells something on stdout. Nobody may be listening there any more: that is no reason to stop.
