@@ -5,6 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
+use store::Timestamp;
+
 use crate::rig::home::{Home, Sillage};
 use crate::rig::kafka::{self, Draft, Kafka};
 use crate::rig::{http, otlp, until};
@@ -94,6 +97,43 @@ fn fill(home: &Home, count: usize) -> Vec<String> {
         otlp::post_all(home.http, "traces", &otlp::traces("damage", spans));
     }
     traces.iter().map(hex::encode).collect()
+}
+
+#[test]
+fn status_tells_how_the_store_fares_and_what_takes_memory() {
+    let home = Home::new("seal_age = \"200ms\"\n");
+    let sillage = home.serve();
+    let began = Timestamp::now().minus(Duration::from_secs(1));
+    fill(&home, 300);
+    let store = until("a segment is made", PATIENCE, || {
+        let store = sillage.api("status")["store"].clone();
+        (store["segments"].as_u64()? >= 1).then_some(store)
+    });
+    let number = |figure: &str| store[figure].as_u64();
+    assert_eq!(
+        ["entries", "spans", "damaged", "refused"].map(number),
+        [Some(300), Some(300), Some(0), Some(0)],
+        "{store}"
+    );
+    assert_eq!(store["refusing"], Value::Null);
+    for figure in ["perSecond", "lastFsyncMs", "slowestFsyncMs"] {
+        assert!(store[figure].as_f64().unwrap() > 0.0, "{figure}: {store}");
+    }
+    // Written as text, instants of one length sort as they follow one another.
+    let (oldest, now) = (store["oldest"].as_str().unwrap(), Timestamp::now().to_string());
+    assert!(*began.to_string() <= *oldest && *oldest <= *now && oldest.len() == now.len(), "{began} {oldest} {now}");
+    let on_disk: u64 =
+        files(&home.data()).iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
+    let told = store["bytes"].as_u64().unwrap();
+    assert!(told > on_disk / 2 && told < on_disk * 2, "{told} of {on_disk}");
+    assert!(store["freeBytes"].as_u64().unwrap() > 0, "{store}");
+    let memory = sillage.api("status")["memory"].clone();
+    assert_eq!(memory["limit"], 512 << 20);
+    let parts = ["live set", "segments' tables", "columns read lately", "the course of lag", "OTLP requests in flight"];
+    assert!(parts.iter().all(|part| memory["parts"][part].is_u64()), "{memory}");
+    let page = sillage.get("/status").text();
+    let shown = ["On disk", "Segments", "Kept a second", "Last fsync took", "Oldest entry", "Free on the disk"];
+    assert!(shown.iter().all(|words| page.contains(words)), "{page}");
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

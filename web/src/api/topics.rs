@@ -16,7 +16,7 @@ use super::view::Time;
 use crate::state::AppState;
 
 /// The longest time that rates are taken over: a week, which is what is usually kept.
-const WINDOW_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+const WINDOW_MAX: Duration = Duration::from_secs(35 * 24 * 3_600);
 
 /// How many steps the course of one topic has.
 const STEPS: u32 = 60;
@@ -32,7 +32,7 @@ impl WindowParams {
     fn window(&self) -> Result<Duration, Problem> {
         let Some(text) = self.window.as_deref().filter(|text| !text.is_empty()) else { return Ok(WINDOW_DEFAULT) };
         let window = duration(text).filter(|window| (Duration::from_secs(1)..=WINDOW_MAX).contains(window));
-        window.ok_or_else(|| Problem::unreadable("`window` is no length of time from 1s to 7d, such as 15m"))
+        window.ok_or_else(|| Problem::unreadable("`window` is no length of time from 1s to 35d, such as 15m"))
     }
 }
 

@@ -133,7 +133,9 @@ fn memory(used: &MemoryUse, beside: Vec<(&'static str, u64)>) -> Vec<(&'static s
 mod tests {
     use std::sync::Arc;
 
-    use store::Board;
+    use store::file::fault::Fault;
+    use store::index::{Index, IndexConfig};
+    use store::{Board, Checkpoint, Store, fixture};
 
     use super::*;
     use crate::given::{Console, empty};
@@ -167,5 +169,38 @@ mod tests {
     #[tokio::test]
     async fn without_sources_it_says_so() {
         Console::over(empty()).page("/status").await.shows("No source reports").shows("Nothing was refused");
+    }
+
+    #[tokio::test]
+    async fn the_store_is_shown_with_its_size_segments_pace_syncs_refusals_oldest_entry_and_free_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Arc::new(Index::open(IndexConfig::new(folder.path())).unwrap());
+        let keep = async |offset: i64| {
+            let entry = fixture::record("orders", 0, offset).at(offset as f64).entry();
+            index.append(vec![entry], Checkpoint::none("main".into())).await
+        };
+        keep(1).await.unwrap();
+        keep(0).await.unwrap();
+        {
+            let _full = Fault::room_below(folder.path(), || (5 << 20, 1 << 30));
+            keep(2).await.unwrap_err();
+            let page = Console::over(index.clone()).page("/status").await;
+            page.shows("Nothing new is being kept: the disk is full: 5 MiB are free, at least 64 MiB are needed");
+            page.shows("Free on the disk 5 MiB").shows("Appends refused 1");
+        }
+        index.seal().await.unwrap();
+        keep(3).await.unwrap();
+        let stats = index.stats().await.unwrap();
+        let page = Console::over(index.clone()).page("/status").await;
+        page.shows("Entries 3").shows("Records 3").shows("Segments 1").shows("Appends refused 1");
+        page.shows(&format!("On disk {}", wording::bytes(stats.bytes)));
+        let oldest = wording::clock_short(fixture::at(0.0), Timestamp::now());
+        page.shows(&format!("Oldest entry {oldest}"))
+            .shows("Last fsync took")
+            .shows("Slowest fsync of the last minute");
+        // As many as were kept since the start, a second: it began just now.
+        assert!(stats.per_second > 0.0);
+        page.shows("Kept a second, over the last minute").shows("Free on the disk");
+        assert!(!page.text().contains("Nothing new is being kept"), "it takes entries again");
     }
 }
