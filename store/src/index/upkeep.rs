@@ -151,6 +151,10 @@ fn said(done: Result<(), StoreError>) {
 /// Makes a frozen live set a segment. While the disk is full or fails, it stays in memory and in the log, can be found, and is tried again;
 /// meanwhile what is too old or too much goes all the same, which may be what makes room.
 fn seal_until_done(shared: &Shared, frozen: &Frozen, clock: &mut Steady) {
+    let is_waiting = shared.look().frozen.iter().any(|waiting| waiting.number == frozen.number);
+    if !is_waiting {
+        return;
+    }
     loop {
         match contained(|| seal(shared, frozen)) {
             Ok(()) => {
@@ -171,6 +175,15 @@ fn seal_until_done(shared: &Shared, frozen: &Frozen, clock: &mut Steady) {
         }
         said(contained(|| retention::apply(shared, clock.now())));
         std::thread::sleep(RETRY);
+    }
+}
+
+/// Makes the oldest frozen live set a segment in the middle of a longer job: appending doesn't wait for a merge. Where that fails, the live
+/// set's own job tries again.
+fn seal_meanwhile(shared: &Shared) {
+    let oldest = shared.look().frozen.first().cloned();
+    if let Some(frozen) = oldest {
+        said(contained(|| seal(shared, &frozen)));
     }
 }
 

@@ -4,10 +4,12 @@
 //! no more than a few blocks of them are in memory at once.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::discard::discard;
-use super::{Counted, write};
+use super::{Counted, seal_meanwhile, write};
 use crate::engine::StoreError;
 use crate::index::hash::{IdentityKey, knot_terms};
 use crate::index::segment::build::{self, Entries, Kept};
@@ -16,6 +18,9 @@ use crate::index::segment::entries::Outline;
 use crate::index::segment::manifest::Manifest;
 use crate::index::segment::{Caches, Damage, Segment};
 use crate::index::view::Shared;
+
+/// After so many entries it is looked whether a live set waits to become a segment: some ten milliseconds.
+const STRETCH: usize = 512;
 
 /// What stays of some segments.
 pub struct Remaining<'a> {
@@ -48,8 +53,9 @@ impl<'a> Remaining<'a> {
             _counted: Counted::new(shared, 2 * READING_BYTES as u64 + outlines_bytes),
         };
         for (place, segment) in (0..).zip(segments) {
-            let read = || -> Result<(), Damage> {
-                for number in 0..segment.manifest.entries() as u32 {
+            let n_here = segment.manifest.entries() as u32;
+            let mut read = |numbers: Range<u32>| -> Result<(), Damage> {
+                for number in numbers {
                     let held = segment.get(&remaining.caches, number)?;
                     if goes(IdentityKey::of(&held.entry.identity())) {
                         remaining.n_gone += 1;
@@ -60,7 +66,10 @@ impl<'a> Remaining<'a> {
                 }
                 Ok(())
             };
-            shared.ask(segment, read)?;
+            for first in (0..n_here).step_by(STRETCH) {
+                shared.ask(segment, || read(first..n_here.min(first + STRETCH as u32)))?;
+                seal_meanwhile(shared);
+            }
         }
         Ok(remaining)
     }
@@ -78,6 +87,8 @@ impl<'a> Remaining<'a> {
         shared.change(|view| {
             view.segments.retain(|segment| !is_replaced(segment.number()));
             view.segments.extend(new);
+            // One that was sealed meanwhile has a higher number.
+            view.segments.sort_by_key(|segment| segment.number());
         });
         // All are tried, even where one can't be removed.
         let discarded: Vec<_> = segments.iter().map(|segment| discard(shared, segment)).collect();
@@ -99,7 +110,12 @@ impl<'a> Remaining<'a> {
         };
         let packed = segments.iter().map(|segment| segment.manifest.bytes()).sum();
         let Remaining { caches, places, outlines, .. } = self;
+        let read = Cell::new(0_usize);
         let get = |place: usize| {
+            read.set(read.get() + 1);
+            if read.get().is_multiple_of(STRETCH) {
+                seal_meanwhile(shared);
+            }
             let (segment, number) = places[place];
             let segment = &segments[segment as usize];
             let held = shared.ask(segment, || segment.get(&caches, number)).map_err(unreadable)?;
