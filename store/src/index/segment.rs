@@ -41,7 +41,7 @@ use super::hash::{IdentityKey, knot_term};
 use super::tokens::Token;
 use crate::codec::BlockReader;
 use crate::engine::Held;
-use crate::entry::Identity;
+use crate::entry::{Identity, Kind};
 use crate::knot::{Knot, Tie};
 
 /// Entries that don't change any more.
@@ -271,9 +271,19 @@ impl Segment {
         Ok(false)
     }
 
-    /// Whether an entry with one of these short keys is in it.
-    pub fn may_hold_any(&self, shorts: &HashSet<u32>) -> Result<bool, Damage> {
-        Ok(short_keys(&self.file(IDENTITIES)?).any(|short| shorts.contains(&short)))
+    /// The numbers and kinds of the entries that have one of these keys, in order.
+    pub fn with_keys(&self, caches: &Caches, keys: &HashSet<IdentityKey>) -> Result<Vec<(u32, Kind)>, Damage> {
+        let shorts: HashSet<u32> = keys.iter().map(|key| key.short()).collect();
+        let mut found = Vec::new();
+        for (number, short) in short_keys(&self.file(IDENTITIES)?).enumerate() {
+            if shorts.contains(&short) {
+                let entry = self.get(caches, number as u32)?.entry;
+                if keys.contains(&IdentityKey::of(&entry.identity())) {
+                    found.push((number as u32, entry.kind()));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Reads every file and checks it; how many entries could be read.

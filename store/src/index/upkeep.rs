@@ -1,10 +1,11 @@
 //! The thread that looks after the segments: makes them of frozen live sets, rewrites them when something is forgotten, merges small ones,
 //! and removes what is too old or too much. Only this thread adds and removes segments, but for damaged ones, which whoever meets them sets aside.
 
-pub mod forget; // rewrites segments without what was forgotten
+pub mod forget; // removes what was forgotten from every file
 mod merge; // makes one segment of several small ones
 mod retention; // removes what is too old or too much
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use self::forget::Erased;
 use super::columns::Columns;
 use super::hash::IdentityKey;
 use super::log_file;
@@ -23,7 +25,7 @@ use super::view::{Frozen, Shared};
 use super::weight::weight;
 use super::writer::chain;
 use crate::clock::Steady;
-use crate::engine::{Forgotten, StoreError};
+use crate::engine::StoreError;
 use crate::file;
 
 /// What is to be done.
@@ -31,12 +33,12 @@ use crate::file;
 pub enum Job {
     /// Makes a frozen live set a segment.
     Seal(Arc<Frozen>),
-    /// Rewrites the segments that hold these.
-    Rewrite {
+    /// Removes what was forgotten from every file. Comes after the job that seals the live set in which it was.
+    Erase {
         /// What was forgotten.
         keys: Vec<IdentityKey>,
         /// Where the answer goes.
-        reply: oneshot::Sender<Result<Forgotten, StoreError>>,
+        reply: oneshot::Sender<Result<Erased, StoreError>>,
     },
     /// Applies retention and merges small segments now, however few there are.
     LookAfter {
@@ -80,13 +82,16 @@ impl Drop for Counted<'_> {
 pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
     let mut round = Instant::now();
     let mut clock = Steady::new(shared.config.clock.clone());
+    // What was forgotten and couldn't be removed from every file: tried again each round.
+    let mut unfinished: HashSet<IdentityKey> = HashSet::new();
     loop {
         match jobs.recv_timeout(ROUND) {
             Ok(Job::Seal(frozen)) => {
                 seal_until_done(shared, &frozen);
             }
-            Ok(Job::Rewrite { keys, reply }) => {
-                let _gone = reply.send(forget::rewrite(shared, &keys));
+            Ok(Job::Erase { keys, reply }) => {
+                unfinished.extend(keys);
+                let _gone = reply.send(forget::erase(shared, &mut unfinished));
             }
             Ok(Job::LookAfter { reply }) => {
                 let _gone = reply.send(look_after(shared, &mut clock, 2));
@@ -98,6 +103,10 @@ pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
             round = Instant::now();
             if let Err(error) = look_after(shared, &mut clock, merge::SMALL_MAX) {
                 tracing::error!("segments can't be looked after: {}", chain(&error));
+            }
+            if !unfinished.is_empty() {
+                // Said where it happens, and shown with the store's condition.
+                let _told = forget::erase(shared, &mut unfinished);
             }
         }
     }
@@ -164,6 +173,10 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
         };
         Some(write(shared, manifest, &entries, columns)?)
     };
+    // The log files have the tombstones, too, and will go.
+    if !shared.erasing.keys().is_empty() {
+        forget::remember(shared, &shared.erasing.keys())?;
+    }
     // From here on the segment holds them durably; the state only says so more briefly, and the log files only take room.
     write_state(shared, &frozen.state)?;
     shared.change(|view| {
@@ -181,6 +194,7 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
         if let Err(error) = file::remove(&path) {
             // The segment has all of it, and the next start removes the file.
             tracing::warn!("a log file that is no longer needed stays: {}", chain(&error));
+            shared.leftovers.lock().push(path);
         }
     }
     Ok(())

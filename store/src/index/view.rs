@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::IndexConfig;
 use super::cache::Cache;
+use super::erasing::Erasing;
 use super::hash::IdentityKey;
 use super::live::Live;
 use super::pace::Pace;
@@ -64,6 +65,10 @@ pub struct Shared {
     pub repeats: RwLock<HashMap<IdentityKey, u32>>,
     /// What must not be seen nor come back.
     pub forgotten: RwLock<HashSet<IdentityKey>>,
+    /// What of that may still stand in files.
+    pub erasing: Erasing,
+    /// Files that nothing needs any more and that couldn't be removed yet; the next start removes them, too.
+    pub leftovers: Mutex<Vec<PathBuf>>,
     /// What was read of segments lately.
     pub caches: Caches,
     /// The sequence up to which entries can be found.
@@ -87,7 +92,9 @@ pub struct Condition {
     pub refusing: Option<String>,
     /// Why live sets can't become segments now.
     pub not_sealing: Option<String>,
-    /// How many segments and log files were set aside.
+    /// Why what was forgotten can't be removed from every file now.
+    pub not_erasing: Option<String>,
+    /// How many segments and other files were set aside.
     pub damaged: u64,
     /// How many appends were refused.
     pub refused: u64,
@@ -103,7 +110,7 @@ const BLOCKS_SHARE: u64 = 32;
 
 impl Shared {
     /// Of an engine that is being opened.
-    pub fn new(config: IndexConfig, view: View, state: State) -> Shared {
+    pub fn new(config: IndexConfig, view: View, state: State, erasing: Erasing) -> Shared {
         let share = |share: u64| usize::try_from(config.memory_limit / share).unwrap_or(usize::MAX);
         Shared {
             caches: Caches { columns: Cache::new(share(COLUMNS_SHARE)), blocks: Cache::new(share(BLOCKS_SHARE)) },
@@ -115,6 +122,8 @@ impl Shared {
             checkpoints: RwLock::new(state.checkpoints),
             repeats: RwLock::new(state.repeats),
             forgotten: RwLock::new(state.forgotten),
+            erasing,
+            leftovers: Mutex::default(),
             is_closing: AtomicBool::new(false),
             building: AtomicU64::new(0),
             condition: Mutex::default(),

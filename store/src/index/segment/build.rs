@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::bodies::{self, BodiesWriter};
-use super::manifest::{FileSum, Manifest, hour};
+use super::manifest::{self, FileSum, Manifest, hour};
 use super::pairs;
 use super::terms::TermsWriter;
 use crate::engine::{Held, StoreError};
@@ -71,6 +71,7 @@ pub fn build(
     file::make_folder(&building)?;
     let parts = parts(entries, columns)
         .map_err(|reason| StoreError::Internal(format!("a segment can't be built: {reason}")))?;
+    manifest.format = manifest::FORMAT;
     describe(&mut manifest, entries);
     for (name, bytes) in &parts {
         file::write_synced(&building.join(name), bytes)?;

@@ -1,39 +1,85 @@
-//! Rewrites the segments that hold what was forgotten, so that it is gone from every file.
+//! Removes what was forgotten from every file: segments that hold some of it are made anew without it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::retention::discard;
+use super::retention::{discard, gone};
 use super::write;
-use crate::engine::{Forgotten, StoreError};
+use crate::engine::StoreError;
+use crate::file;
 use crate::index::hash::{IdentityKey, knot_terms};
 use crate::index::segment::build::Kept;
 use crate::index::segment::manifest::Manifest;
 use crate::index::segment::{Damage, Segment};
+use crate::index::tombstones::Tombstones;
 use crate::index::view::Shared;
+use crate::index::writer::chain;
 
-/// Rewrites the segments that hold one of these, and says how many entries went from which.
-pub fn rewrite(shared: &Shared, keys: &[IdentityKey]) -> Result<Forgotten, StoreError> {
-    let keys: HashSet<IdentityKey> = keys.iter().copied().collect();
-    let shorts: HashSet<u32> = keys.iter().map(|key| key.short()).collect();
-    let mut forgotten = Forgotten::default();
+/// What went from segments.
+#[derive(Debug, Default)]
+pub struct Erased {
+    /// How many entries went from which.
+    pub files: Vec<(String, u64)>,
+    /// Which entries those were.
+    pub keys: HashSet<IdentityKey>,
+}
+
+/// Removes these from every file. Where that fails it is said, `unfinished` stays as it is, and it is to be tried again.
+pub fn erase(shared: &Shared, unfinished: &mut HashSet<IdentityKey>) -> Result<Erased, StoreError> {
+    let erased = try_erase(shared, unfinished);
+    let reason = erased.as_ref().err().map(|error| chain(error));
+    let before = std::mem::replace(&mut shared.condition.lock().not_erasing, reason.clone());
+    match reason {
+        None => unfinished.clear(),
+        Some(reason) if before.as_ref() != Some(&reason) => {
+            tracing::error!(
+                "what was forgotten is hidden, but still stands in files; it is tried again: {reason}"
+            );
+        }
+        Some(_) => {}
+    }
+    erased
+}
+
+fn try_erase(shared: &Shared, keys: &HashSet<IdentityKey>) -> Result<Erased, StoreError> {
+    // A live set that couldn't become a segment stands in the log, and what was forgotten with it.
+    if let Some(reason) = shared.condition.lock().not_sealing.clone() {
+        return Err(StoreError::Internal(reason));
+    }
+    let mut erased = Erased::default();
     for segment in &shared.look().segments {
         let read = || -> Result<Option<Vec<Kept>>, Damage> {
-            if segment.may_hold_any(&shorts)? { read(shared, segment).map(Some) } else { Ok(None) }
+            if segment.with_keys(&shared.caches, keys)?.is_empty() { Ok(None) } else { read(shared, segment).map(Some) }
         };
         // A damaged segment is set aside; what of it was forgotten goes with its folder.
         let Ok(Some(entries)) = shared.ask(segment, read) else { continue };
-        let n_before = entries.len();
-        let stays: Vec<Kept> = entries.into_iter().filter(|kept| !keys.contains(&kept.key)).collect();
-        let n_gone = (n_before - stays.len()) as u64;
-        if n_gone == 0 {
-            continue;
-        }
+        let (goes, stays): (Vec<Kept>, Vec<Kept>) = entries.into_iter().partition(|kept| keys.contains(&kept.key));
         replace(shared, std::slice::from_ref(segment), stays)?;
-        forgotten.entries += n_gone;
-        forgotten.files.push((format!("segments/{:016}", segment.number()), n_gone));
+        erased.files.push((format!("segments/{:016}", segment.number()), goes.len() as u64));
+        erased.keys.extend(goes.iter().map(|kept| kept.key));
     }
-    Ok(forgotten)
+    remove_leftovers(shared)?;
+    // So that no power cut brings a name back.
+    [shared.config.log_folder(), shared.config.segments_folder()].iter().try_for_each(|folder| file::sync_folder(folder))?;
+    let left: HashSet<IdentityKey> = shared.erasing.keys().difference(keys).copied().collect();
+    remember(shared, &left)?;
+    shared.erasing.strike_off(keys);
+    Ok(erased)
+}
+
+/// Writes down what was forgotten, and what of it may still stand in files.
+pub fn remember(shared: &Shared, erasing: &HashSet<IdentityKey>) -> Result<(), StoreError> {
+    let forgotten = shared.forgotten.read().clone();
+    Tombstones::write(&shared.config.tombstones_path(), &forgotten, erasing)
+}
+
+fn remove_leftovers(shared: &Shared) -> Result<(), StoreError> {
+    let mut leftovers = shared.leftovers.lock();
+    while let Some(path) = leftovers.last() {
+        if path.is_dir() { file::remove_folder(path)? } else { file::remove(path)? }
+        leftovers.pop();
+    }
+    Ok(())
 }
 
 /// All entries of a segment.
@@ -71,8 +117,12 @@ pub fn replace(shared: &Shared, replaced: &[Arc<Segment>], entries: Vec<Kept>) -
         view.segments.retain(|segment| !numbers.contains(&segment.number()));
         view.segments.extend(new);
     });
+    let mut failed = None;
     for segment in replaced {
-        discard(shared, segment)?;
+        if let Err(error) = discard(shared, segment) {
+            shared.leftovers.lock().extend([segment.path().to_owned(), gone(shared, segment)]);
+            failed = Some(error);
+        }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }

@@ -3,6 +3,8 @@
 //! Age counts from when we received an entry, not from its own time: a clock in 2099 pins nothing, one in 1970 loses nothing.
 //! Our own clock may have been wrong, too: what came between two segments was received between them, whatever it says of itself.
 
+use std::path::PathBuf;
+
 use crate::engine::StoreError;
 use crate::file;
 use crate::index::segment::Segment;
@@ -59,9 +61,14 @@ fn received(told: &[i64], now: i64) -> Vec<i64> {
 /// Removes a segment's files; after a crash in between, the next start finishes it.
 pub fn discard(shared: &Shared, segment: &Segment) -> Result<(), StoreError> {
     segment.hold_open();
-    let gone = shared.config.segments_folder().join(format!("gone-{:016}", segment.number()));
+    let gone = gone(shared, segment);
     file::rename(segment.path(), &gone)?;
     file::remove_folder(&gone)
+}
+
+/// The name under which a segment's folder is removed.
+pub fn gone(shared: &Shared, segment: &Segment) -> PathBuf {
+    shared.config.segments_folder().join(format!("gone-{:016}", segment.number()))
 }
 
 #[cfg(test)]
