@@ -134,7 +134,7 @@ fn test(at: usize, field: &Field, value: &str) -> Result<Test, QueryError> {
         },
         Field::Status => {
             let folded = field.fold(text);
-            match STATUSES.iter().find(|known| **known == *folded) {
+            match STATUSES.iter().find(|known| ***known == *folded) {
                 Some(known) => Ok(Test::Is((*known).to_owned())),
                 None if *folded == *FAILED_ELSEWHERE => Ok(Test::Is("failed".to_owned())),
                 None => Err(error(at, one_of("status", text, &STATUSES))),
