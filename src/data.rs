@@ -35,7 +35,8 @@ fn check(folder: &Path) -> anyhow::Result<()> {
     say(&format!("{}: {}\n", folder.display(), summary(&found)));
     found.unfinished.iter().for_each(|unfinished| say(&format!("  {unfinished}\n")));
     if damages.is_empty() {
-        let rest = if found.unfinished.is_empty() { "every byte of it is whole" } else { "all the rest of it is whole" };
+        let rest =
+            if found.unfinished.is_empty() { "every byte of it is whole" } else { "all the rest of it is whole" };
         say(&format!("{rest}\n"));
         return Ok(());
     }

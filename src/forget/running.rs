@@ -39,7 +39,12 @@ pub fn ask(config: &web::Config, access: &[web::Access], wanted: &Wanted, yes: b
         files: files.filter_map(file).collect(),
         erasing: answer["erasing"].as_u64().unwrap_or(0),
         unfinished: answer["unfinished"].as_str().map(str::to_owned),
-        unread: answer["unread"].as_array().into_iter().flatten().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
+        unread: answer["unread"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|name| Some(name.as_str()?.to_owned()))
+            .collect(),
     })
 }
 

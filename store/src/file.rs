@@ -103,7 +103,8 @@ pub fn sync_content(file: &File, path: &Path) -> io::Result<()> {
 
 /// Copies a file to a new one and makes its content durable; how many bytes it has, or `None` where it is gone.
 pub fn copy(from: &Path, to: &Path) -> Result<Option<u64>, StoreError> {
-    let copied = before(Operation::Create, to).and_then(|()| before(Operation::Write, to)).and_then(|()| fs::copy(from, to));
+    let copied =
+        before(Operation::Create, to).and_then(|()| before(Operation::Write, to)).and_then(|()| fs::copy(from, to));
     let bytes = match copied {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -35,8 +35,8 @@ mod segment; // entries that don't change any more
 mod setting; // how it works
 mod state; // what stands in no entry
 mod store; // answers what every store is asked
-mod tombstones; // what must not come back
 mod tokens; // the terms of an entry
+mod tombstones; // what must not come back
 mod upkeep; // looks after the segments
 mod view; // what can be seen
 mod weight; // about how much memory an entry takes

@@ -40,7 +40,9 @@ pub fn backup(from: &Path, to: &Path) -> Result<Copied, StoreError> {
         copy(&from.join("log").join(&name), &to.join("log").join(&name), &mut copied)?;
     }
     file::sync_folder(&to.join("log"))?;
-    let beside = |name: &String| ["state", "tombstones"].contains(&name.as_str()) || ["journal", "lag"].iter().any(|ours| name.starts_with(ours));
+    let beside = |name: &String| {
+        ["state", "tombstones"].contains(&name.as_str()) || ["journal", "lag"].iter().any(|ours| name.starts_with(ours))
+    };
     for name in file::names(from)?.iter().filter(|name| beside(name)) {
         if from.join(name).is_file() {
             copy(&from.join(name), &to.join(name), &mut copied)?;

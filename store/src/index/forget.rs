@@ -34,7 +34,8 @@ impl Index {
     pub(super) async fn forget_all(&self, query: &Query) -> Result<Forgotten, StoreError> {
         let (shared, wanted) = (self.shared.clone(), query.clone());
         let keys = self.ask(move || Ok(ask::keys(&shared, &wanted))).await?;
-        let mut forgotten = Forgotten { unread: file::names(&self.shared.config.damaged_folder())?, ..Forgotten::default() };
+        let mut forgotten =
+            Forgotten { unread: file::names(&self.shared.config.damaged_folder())?, ..Forgotten::default() };
         if keys.is_empty() && self.shared.erasing.keys().is_empty() {
             return Ok(forgotten);
         }

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::log_file;
+use super::rebuild;
 use super::segment::Segment;
 use super::segment::build::MANIFEST;
 use super::segment::manifest::{FORMAT, FORMAT_OLDEST, Manifest, Unreadable};
-use super::rebuild;
 use super::state::State;
 use super::tombstones::Tombstones;
 use crate::engine::StoreError;
@@ -86,8 +86,7 @@ impl Inspection {
             .segments
             .iter()
             .filter_map(|segment| Some(format!("segments/{:016}: {}", segment.number, segment.damage.as_ref()?)));
-        let logs =
-            self.logs.iter().filter_map(|log| Some(format!("log/{:016}: {}", log.number, log.damage.as_ref()?)));
+        let logs = self.logs.iter().filter_map(|log| Some(format!("log/{:016}: {}", log.number, log.damage.as_ref()?)));
         segments.chain(logs).chain(self.beside.iter().cloned()).collect()
     }
 }
@@ -107,7 +106,10 @@ pub fn inspect(folder: &Path, depth: Depth) -> Result<Inspection, StoreError> {
     inspection.set_aside = file::names(&folder.join("damaged"))?;
     inspection.logs = logs(&folder.join("log"))?;
     for log in inspection.logs.iter().filter(|log| log.damage.is_none() && log.torn_bytes > 0) {
-        inspection.unfinished.push(format!("log/{:016}: its last {} bytes are of a write that was cut short", log.number, log.torn_bytes));
+        inspection.unfinished.push(format!(
+            "log/{:016}: its last {} bytes are of a write that was cut short",
+            log.number, log.torn_bytes
+        ));
     }
     Ok(inspection)
 }
@@ -116,12 +118,17 @@ pub fn inspect(folder: &Path, depth: Depth) -> Result<Inspection, StoreError> {
 fn beside(folder: &Path, inspection: &mut Inspection) -> Result<(), StoreError> {
     let reads = [
         ("state", State::read(&folder.join("state")).map(drop)),
-        ("tombstones", Tombstones::read(&folder.join("tombstones")).map(|read| {
-            let erasing = read.map_or(0, |tombstones| tombstones.erasing.len());
-            if erasing > 0 {
-                inspection.unfinished.push(format!("{erasing} entries that were forgotten may still stand in files: start Sillage, and it goes on"));
-            }
-        })),
+        (
+            "tombstones",
+            Tombstones::read(&folder.join("tombstones")).map(|read| {
+                let erasing = read.map_or(0, |tombstones| tombstones.erasing.len());
+                if erasing > 0 {
+                    inspection.unfinished.push(format!(
+                        "{erasing} entries that were forgotten may still stand in files: start Sillage, and it goes on"
+                    ));
+                }
+            }),
+        ),
     ];
     for (name, read) in reads {
         match read {
@@ -137,7 +144,9 @@ fn beside(folder: &Path, inspection: &mut Inspection) -> Result<(), StoreError> 
             inspection.beside.push(format!("{name}: {} {what} can't be read", looked.damaged));
         }
         if looked.torn_bytes > 0 {
-            inspection.unfinished.push(format!("{name}: its last {} bytes are of a write that was cut short", looked.torn_bytes));
+            inspection
+                .unfinished
+                .push(format!("{name}: its last {} bytes are of a write that was cut short", looked.torn_bytes));
         }
     }
     Ok(())

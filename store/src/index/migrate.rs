@@ -23,7 +23,11 @@ pub fn migrate(segments: &Path, older: &Manifest, number: u64) -> Result<Result<
     if entries.is_empty() || entries.len() as u64 != older.entries() {
         return damage(format!("it holds {} entries, not {}", entries.len(), older.entries()));
     }
-    tracing::info!("making segment {} anew as segment {number}: it has the older format {}", older.number, older.format);
+    tracing::info!(
+        "making segment {} anew as segment {number}: it has the older format {}",
+        older.number,
+        older.format
+    );
     let newer = Manifest {
         number,
         group: older.group,

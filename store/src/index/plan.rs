@@ -127,9 +127,9 @@ fn split(text: &str) -> Vec<String> {
 /// A beginning up to where it may be within a UUID, which is one word only as a whole: up to its first eight digits.
 fn before_uuid(beginning: &str) -> &str {
     for (dash, _) in beginning.match_indices('-') {
-        let run = beginning[..dash].rfind(|c: char| !c.is_alphanumeric()).map_or(0, |at| {
-            at + beginning[at..].chars().next().map_or(0, char::len_utf8)
-        });
+        let run = beginning[..dash]
+            .rfind(|c: char| !c.is_alphanumeric())
+            .map_or(0, |at| at + beginning[at..].chars().next().map_or(0, char::len_utf8));
         let digits = &beginning.as_bytes()[run..dash];
         if digits.len() == UUID_FIRST_DIGITS && digits.iter().all(u8::is_ascii_hexdigit) {
             return &beginning[..dash];
@@ -177,7 +177,8 @@ mod tests {
         ] {
             assert_eq!(before_uuid(beginning), before, "{beginning}");
         }
-        for query in ["key:order-48*", "event:550e8400-e29b-41*", "span:pro*", "cause:saga-1*", "attr.id:550e8400-e2*"] {
+        for query in ["key:order-48*", "event:550e8400-e29b-41*", "span:pro*", "cause:saga-1*", "attr.id:550e8400-e2*"]
+        {
             let plan = Plan::new(&Query::parse(query).unwrap());
             assert_ne!(plan, Plan::Every, "{query}");
         }

@@ -30,7 +30,18 @@ use crate::file;
 
 /// What may stand in a data folder. Anything else, and it is not ours to write into.
 const KNOWN: [&str; 12] = [
-    "lock", "state", "state.new", "tombstones", "tombstones.new", "log", "segments", "damaged", "journal", "lag", "backup", "lost+found",
+    "lock",
+    "state",
+    "state.new",
+    "tombstones",
+    "tombstones.new",
+    "log",
+    "segments",
+    "damaged",
+    "journal",
+    "lag",
+    "backup",
+    "lost+found",
 ];
 
 /// Opens a data folder that this process has locked.

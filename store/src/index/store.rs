@@ -84,7 +84,9 @@ impl Store for Index {
             };
             for segment in &view.segments {
                 // A damaged one is set aside by whoever meets it first, and counts no more.
-                let Ok(hidden) = shared.ask(segment, || shared.erasing.in_segment(&shared.caches, segment)) else { continue };
+                let Ok(hidden) = shared.ask(segment, || shared.erasing.in_segment(&shared.caches, segment)) else {
+                    continue;
+                };
                 let first = if hidden.is_empty() {
                     Ok(Some(segment.manifest.times.0))
                 } else {

@@ -42,7 +42,11 @@ struct StoredTombstones {
 
 impl Tombstones {
     /// Puts them in place of what the file held.
-    pub fn write(path: &Path, forgotten: &HashSet<IdentityKey>, erasing: &HashSet<IdentityKey>) -> Result<(), StoreError> {
+    pub fn write(
+        path: &Path,
+        forgotten: &HashSet<IdentityKey>,
+        erasing: &HashSet<IdentityKey>,
+    ) -> Result<(), StoreError> {
         let stored = StoredTombstones { format: FORMAT, forgotten: packed(forgotten), erasing: packed(erasing) };
         file::replace(path, &frame::frame(&stored.encode_to_vec()))
     }

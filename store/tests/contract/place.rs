@@ -175,13 +175,14 @@ async fn a_segment_of_an_older_format_is_made_anew_when_its_folder_is_opened() {
     for _ in 0..2 {
         let store = Index::open(IndexConfig::new(folder.path())).unwrap();
         assert_eq!(offsets(&store).await, [0, 1, 2, 3]);
-        let word = store.count(&store::Query::parse("topic:orders").unwrap(), Facet::default()).await.unwrap();
-        assert_eq!(word.rows[0].count, 4);
+        let count = store.count(&store::Query::parse("topic:orders").unwrap(), Facet::default()).await.unwrap();
+        assert_eq!(count.rows[0].count, 4);
         assert_eq!((store.stats().await.unwrap().damaged, segment.exists()), (0, false));
-        // They are still known.
-        keep(&store, received(2, Timestamp::now())).await.unwrap();
-        assert_eq!(store.stats().await.unwrap().entries, 4);
     }
+    let store = Index::open(IndexConfig::new(folder.path())).unwrap();
+    keep(&store, received(2, Timestamp::now())).await.unwrap();
+    assert_eq!(store.stats().await.unwrap().entries, 4, "what is in it is still known");
+    drop(store);
     assert_eq!(inspect(folder.path(), Depth::Whole).unwrap().damages(), [""; 0]);
     assert_eq!(fs::read_dir(folder.path().join("segments")).unwrap().count(), 1);
 }
@@ -249,7 +250,10 @@ async fn a_folder_on_a_read_only_disk_is_refused_with_words_checked_copied_and_l
     let content = || files(&data).into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect::<Vec<_>>();
     let before = content();
     let refused = Index::open(IndexConfig::new(&data)).unwrap_err();
-    assert!(matches!(&refused, StoreError::File { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem), "{refused:?}");
+    assert!(
+        matches!(&refused, StoreError::File { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem),
+        "{refused:?}"
+    );
     assert!(refused.to_string().contains(data.to_str().unwrap()), "{refused}");
     let found = inspect(&data, Depth::Whole).unwrap();
     assert_eq!((found.entries(), found.damages()), (2, Vec::new()));

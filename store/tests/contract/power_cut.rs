@@ -157,7 +157,8 @@ fn judge_bytes(data: &Path, promised: &Promised) {
     let contents = contents(data);
     for (person, until) in &promised.forgotten {
         for number in (0..*until).filter(|number| number % 9 == *person) {
-            let holding: Vec<_> = contents.iter().filter(|content| content.holds(&mark(number))).map(|content| &content.path).collect();
+            let holding: Vec<_> =
+                contents.iter().filter(|content| content.holds(&mark(number))).map(|content| &content.path).collect();
             assert!(holding.is_empty(), "{number} was forgotten, and stands in {holding:?}");
         }
     }
@@ -199,8 +200,10 @@ async fn cut(steps: &[Step], seed: u64) {
     judge_bytes(&data, &promised);
     let looked = inspect(&data, Depth::Whole).unwrap();
     // An end whose length was on the disk before its content can't be told from one that was damaged later.
-    let doubtful = looked.damages().iter().filter(|damage| damage.contains("while they were written")).count();
-    assert_eq!(looked.damages().len(), doubtful, "nothing that was synced is damaged: {:?}", looked.damages());
+    let (doubtful, damaged): (Vec<String>, Vec<String>) =
+        looked.damages().into_iter().partition(|damage| damage.contains("while they were written"));
+    // Samples of lag are never synced.
+    assert!(damaged.iter().all(|damage| damage.starts_with("lag:")), "nothing that was synced is damaged: {damaged:?}");
     let store = Index::open(config(&data)).unwrap_or_else(|error| panic!("seed {seed}, moment {moment}: {error}"));
     let before = found(&store).await;
     judge(&before, &promised);
@@ -211,7 +214,7 @@ async fn cut(steps: &[Step], seed: u64) {
         !promised.maybe_forgotten.is_empty() || before.len() as i64 == next,
         "it covers what is kept, nothing else"
     );
-    assert_eq!(store.stats().await.unwrap().damaged as usize, doubtful);
+    assert_eq!(store.stats().await.unwrap().damaged as usize, doubtful.len());
     let journal = Journal::open(&data).unwrap();
     let lines: BTreeSet<i64> = journal.replay(0).unwrap().iter().filter_map(|line| line.read()).collect();
     assert!(lines.is_superset(&promised.lines), "{lines:?} of {:?}", promised.lines);

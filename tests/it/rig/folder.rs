@@ -27,7 +27,8 @@ impl Content {
     /// Whether a text stands in it: as it is, or by its plain words where only those are kept.
     pub fn holds(&self, wanted: &str) -> bool {
         let is_plain = |word: &&str| word.len() > 1 && word.chars().all(char::is_alphabetic);
-        let plain: Vec<String> = wanted.split(|c: char| !c.is_alphanumeric()).filter(is_plain).map(str::to_lowercase).collect();
+        let plain: Vec<String> =
+            wanted.split(|c: char| !c.is_alphanumeric()).filter(is_plain).map(str::to_lowercase).collect();
         let has_all_words = !plain.is_empty() && plain.iter().all(|word| self.words.contains(word));
         has_all_words || self.bytes.windows(wanted.len()).any(|window| window == wanted.as_bytes())
     }

@@ -70,9 +70,8 @@ pub fn count(shared: &Shared, query: &Query, by: &Facet) -> Counts {
                 return Ok(());
             }
             let columns = segment.columns(&shared.caches)?;
-            let within = |number: usize| {
-                (first..=last).contains(&columns.time(number).as_nanos()) && !hidden.has(number)
-            };
+            let within =
+                |number: usize| (first..=last).contains(&columns.time(number).as_nanos()) && !hidden.has(number);
             let mut asked: Vec<(u32, Verdict)> = Vec::new();
             question.candidates(&columns, narrowed, within, |number, verdict| {
                 if verdict == Verdict::Yes && facet.is_in_columns() {

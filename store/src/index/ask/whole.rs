@@ -1,7 +1,7 @@
 //! All that a query holds for, however long it takes: what is forgotten must not be half of it.
 
-use super::search::Question;
 use super::bounds;
+use super::search::Question;
 use crate::index::columns::Verdict;
 use crate::index::hash::IdentityKey;
 use crate::index::plan::Plan;

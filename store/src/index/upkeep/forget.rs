@@ -32,9 +32,7 @@ pub fn erase(shared: &Shared, unfinished: &mut HashSet<IdentityKey>) -> Result<E
     match reason {
         None => unfinished.clear(),
         Some(reason) if before.as_ref() != Some(&reason) => {
-            tracing::error!(
-                "what was forgotten is hidden, but still stands in files; it is tried again: {reason}"
-            );
+            tracing::error!("what was forgotten is hidden, but still stands in files; it is tried again: {reason}");
         }
         Some(_) => {}
     }
@@ -60,7 +58,9 @@ fn try_erase(shared: &Shared, keys: &HashSet<IdentityKey>) -> Result<Erased, Sto
     }
     remove_leftovers(shared)?;
     // So that no power cut brings a name back.
-    [shared.config.log_folder(), shared.config.segments_folder()].iter().try_for_each(|folder| file::sync_folder(folder))?;
+    [shared.config.log_folder(), shared.config.segments_folder()]
+        .iter()
+        .try_for_each(|folder| file::sync_folder(folder))?;
     let left: HashSet<IdentityKey> = shared.erasing.keys().difference(keys).copied().collect();
     remember(shared, &left)?;
     shared.erasing.strike_off(keys);
@@ -76,7 +76,11 @@ pub fn remember(shared: &Shared, erasing: &HashSet<IdentityKey>) -> Result<(), S
 fn remove_leftovers(shared: &Shared) -> Result<(), StoreError> {
     let mut leftovers = shared.leftovers.lock();
     while let Some(path) = leftovers.last() {
-        if path.is_dir() { file::remove_folder(path)? } else { file::remove(path)? }
+        if path.is_dir() {
+            file::remove_folder(path)?
+        } else {
+            file::remove(path)?
+        }
         leftovers.pop();
     }
     Ok(())
