@@ -42,7 +42,7 @@ fn check(folder: &Path) -> anyhow::Result<()> {
     }
     damages.iter().for_each(|damage| say(&format!("  DAMAGED {damage}\n")));
     Err(anyhow!(
-        "{} damaged: stop Sillage, and `sillage store rebuild` saves what can be saved",
+        "{} damaged: stop Sillage, and `sillage store rebuild` saves what can be saved of segments and what is known beside them",
         counted(damages.len() as u64, "file")
     ))
 }

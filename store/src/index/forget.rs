@@ -34,8 +34,7 @@ impl Index {
     pub(super) async fn forget_all(&self, query: &Query) -> Result<Forgotten, StoreError> {
         let (shared, wanted) = (self.shared.clone(), query.clone());
         let keys = self.ask(move || Ok(ask::keys(&shared, &wanted))).await?;
-        let mut forgotten =
-            Forgotten { unread: file::names(&self.shared.config.damaged_folder())?, ..Forgotten::default() };
+        let mut forgotten = Forgotten { unread: self.unread()?, ..Forgotten::default() };
         if keys.is_empty() && self.shared.erasing.keys().is_empty() {
             return Ok(forgotten);
         }
@@ -54,10 +53,17 @@ impl Index {
                     forgotten.files.push(("log".to_owned(), from_log));
                 }
                 forgotten.files.extend(erased.files);
-                forgotten.unread = file::names(&self.shared.config.damaged_folder())?;
+                forgotten.unread = self.unread()?;
             }
         }
         Ok(forgotten)
+    }
+
+    /// What was set aside and has entries in it.
+    fn unread(&self) -> Result<Vec<String>, StoreError> {
+        let mut names = file::names(&self.shared.config.damaged_folder())?;
+        names.retain(|name| name.starts_with("segment-") || name.starts_with("log-"));
+        Ok(names)
     }
 
     /// Waits until it is gone from every file, or says why it isn't yet.

@@ -96,7 +96,7 @@ pub fn inspect(folder: &Path, depth: Depth) -> Result<Inspection, StoreError> {
     let no_folder = |_| StoreError::Unusable(format!("there is no data folder at `{}`", folder.display()));
     std::fs::read_dir(folder).map_err(no_folder)?;
     let mut inspection = Inspection { bytes: file::folder_bytes(folder)?, ..Inspection::default() };
-    beside(folder, &mut inspection)?;
+    beside(folder, depth, &mut inspection)?;
     let segments = folder.join("segments");
     for (number, name) in numbered(&segments)? {
         if let Some(found) = segment(&segments.join(name), number, depth)? {
@@ -115,7 +115,7 @@ pub fn inspect(folder: &Path, depth: Depth) -> Result<Inspection, StoreError> {
 }
 
 /// Looks at the files beside the log and the segments.
-fn beside(folder: &Path, inspection: &mut Inspection) -> Result<(), StoreError> {
+fn beside(folder: &Path, depth: Depth, inspection: &mut Inspection) -> Result<(), StoreError> {
     let reads = [
         ("state", State::read(&folder.join("state")).map(drop)),
         (
@@ -136,6 +136,9 @@ fn beside(folder: &Path, inspection: &mut Inspection) -> Result<(), StoreError> 
             Err(StoreError::Damaged { reason, .. }) => inspection.beside.push(format!("{name}: {reason}")),
             Err(other) => return Err(other),
         }
+    }
+    if depth == Depth::Glance {
+        return Ok(());
     }
     let journal = journal::look_through(folder)?;
     let lag = lag_series::look_through(folder)?;
