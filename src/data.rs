@@ -33,13 +33,16 @@ fn check(folder: &Path) -> anyhow::Result<()> {
     let found = inspect(folder, Depth::Whole)?;
     let damages = found.damages();
     say(&format!("{}: {}\n", folder.display(), summary(&found)));
+    found.unfinished.iter().for_each(|unfinished| say(&format!("  {unfinished}\n")));
     if damages.is_empty() {
-        say("every byte of it is whole\n");
+        let rest =
+            if found.unfinished.is_empty() { "every byte of it is whole" } else { "all the rest of it is whole" };
+        say(&format!("{rest}\n"));
         return Ok(());
     }
     damages.iter().for_each(|damage| say(&format!("  DAMAGED {damage}\n")));
     Err(anyhow!(
-        "{} damaged: stop Sillage, and `sillage store rebuild` saves what can be saved",
+        "{} damaged: stop Sillage, and `sillage store rebuild` saves what can be saved of segments and what is known beside them",
         counted(damages.len() as u64, "file")
     ))
 }

@@ -7,7 +7,8 @@ mod running; // asks the process that uses the folder
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use store::erasure::{By, Wanted};
+use store::engine::Forgotten;
+use store::erasure::{By, Preview, Wanted};
 use store::file::FolderLock;
 use store::{Journal, StoreError};
 
@@ -21,10 +22,16 @@ use crate::serve::say;
 const WHO: &str = "command line";
 
 /// What went, or would go.
+#[derive(Default)]
 struct Told {
     entries: u64,
     at_least: bool,
     files: Vec<(String, u64)>,
+    /// Entries that were forgotten before and still stand in files.
+    erasing: u64,
+    unfinished: Option<String>,
+    /// What can't be looked into.
+    unread: Vec<String>,
 }
 
 /// Runs the command.
@@ -39,7 +46,14 @@ pub fn run(forget: cli::Forget) -> Result<(), Failure> {
     let wanted = wanted(&forget);
     let told = runtime.block_on(carry_out(&loaded.config, &wanted, forget.yes))?;
     say(&described(&told, forget.yes));
-    Ok(())
+    match told.unfinished {
+        None => Ok(()),
+        Some(reason) => Err(anyhow!(
+            "what was forgotten is hidden for good, but still stands in files ({reason}): removing it goes on by itself \
+             while Sillage runs, and when you give this command again"
+        )
+        .into()),
+    }
 }
 
 fn wanted(forget: &cli::Forget) -> Wanted {
@@ -65,10 +79,12 @@ async fn carry_out(config: &Config, wanted: &Wanted, yes: bool) -> anyhow::Resul
     let told = async {
         if yes {
             let forgotten = wanted.forget(store.as_ref(), &Journal::open(&path)?, WHO).await?;
-            anyhow::Ok(Told { entries: forgotten.entries, at_least: false, files: forgotten.files })
+            let Forgotten { entries, files, unfinished, unread } = forgotten;
+            anyhow::Ok(Told { entries, files, unfinished, unread, ..Told::default() })
         } else {
             let preview = wanted.preview(store.as_ref()).await?;
-            Ok(Told { entries: preview.entries(), at_least: preview.at_least, files: Vec::new() })
+            let Preview { at_least, erasing, .. } = preview;
+            Ok(Told { entries: preview.entries(), at_least, erasing, ..Told::default() })
         }
     };
     let told = told.await;
@@ -94,15 +110,20 @@ fn is_in_use(folder: &Path) -> anyhow::Result<bool> {
 fn described(told: &Told, yes: bool) -> String {
     let at_least = if told.at_least { "at least " } else { "" };
     let entries = if told.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", told.entries) };
-    if told.entries == 0 {
-        return "nothing is kept that this names\n".to_owned();
-    }
-    if !yes {
-        return format!("{at_least}{entries} would go for good; nothing was changed yet: add --yes\n");
-    }
-    let mut text = format!("{entries} gone\n");
+    let mut text = match (told.entries, yes) {
+        (0, _) => "nothing is kept that this names\n".to_owned(),
+        (_, false) => format!("{at_least}{entries} would go for good; nothing was changed yet: add --yes\n"),
+        (_, true) if told.unfinished.is_some() => format!("{entries} hidden\n"),
+        (_, true) => format!("{entries} gone\n"),
+    };
     for (file, many) in &told.files {
         text.push_str(&format!("  {many} from {file}\n"));
+    }
+    if told.erasing > 0 {
+        text.push_str(&format!("{} forgotten earlier still in files: add --yes to go on with that\n", told.erasing));
+    }
+    for name in &told.unread {
+        text.push_str(&format!("  damaged/{name} can't be looked into, and may hold some of it: remove it, or try `sillage store rebuild`\n"));
     }
     text
 }

@@ -37,6 +37,14 @@ pub fn ask(config: &web::Config, access: &[web::Access], wanted: &Wanted, yes: b
         entries: answer["entries"].as_u64().ok_or_else(|| anyhow!("{server} doesn't say how many entries"))?,
         at_least: answer["atLeast"] == true,
         files: files.filter_map(file).collect(),
+        erasing: answer["erasing"].as_u64().unwrap_or(0),
+        unfinished: answer["unfinished"].as_str().map(str::to_owned),
+        unread: answer["unread"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|name| Some(name.as_str()?.to_owned()))
+            .collect(),
     })
 }
 

@@ -155,6 +155,10 @@ pub struct Forgotten {
     pub entries: u64,
     /// From which files they went, and how many from each.
     pub files: Vec<(String, u64)>,
+    /// Why they are hidden but not gone from every file yet; removing them goes on by itself, and when it is asked for again.
+    pub unfinished: Option<String>,
+    /// What was set aside as damaged: it can't be looked into, and may hold some of it.
+    pub unread: Vec<String>,
 }
 
 /// What a store holds, and how it fares.
@@ -172,8 +176,12 @@ pub struct Stats {
     pub bytes: u64,
     /// Sealed segments.
     pub segments: u64,
-    /// Segments set aside because they are damaged.
+    /// Segments and other files set aside because they are damaged.
     pub damaged: u64,
+    /// Entries that were forgotten and still stand in files: hidden, and being removed.
+    pub erasing: u64,
+    /// Why they can't be removed now, where they can't.
+    pub not_erasing: Option<String>,
     /// The oldest entry's own time.
     pub oldest: Option<Timestamp>,
     /// Since when entries are counted, where those that were removed since are counted still.

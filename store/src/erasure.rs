@@ -44,6 +44,8 @@ pub struct Preview {
     pub logs: u64,
     /// True where there may be more: not everything could be counted in time.
     pub at_least: bool,
+    /// Entries that were forgotten before, whatever named them, and still stand in files: forgetting anything goes on with them.
+    pub erasing: u64,
 }
 
 /// Why nothing can be forgotten.
@@ -110,7 +112,9 @@ impl Wanted {
         let by_kind = Facet { field: Some(Field::Kind), step: None, values_max: 3 };
         let counts = store.count(&self.query()?, by_kind).await?;
         let of = |kind: &str| counts.rows.iter().find(|row| row.value == kind).map_or(0, |row| row.count);
-        Ok(Preview { records: of("record"), spans: of("span"), logs: of("log"), at_least: counts.at_least })
+        let (records, spans, logs) = (of("record"), of("span"), of("log"));
+        let erasing = store.stats().await?.erasing;
+        Ok(Preview { records, spans, logs, at_least: counts.at_least, erasing })
     }
 
     /// Forgets it, for good. That somebody wanted it stands in the journal before, what came of it afterwards.
@@ -120,6 +124,9 @@ impl Wanted {
         journal.append(LineKind::Intent, &about, who, &()).await?;
         let outcome = store.forget(&query).await;
         let says = match &outcome {
+            Ok(Forgotten { entries, unfinished: Some(reason), .. }) => {
+                format!("{entries} entries are hidden, but not gone from every file yet: {reason}")
+            }
             Ok(forgotten) => format!("{} entries went from {} files", forgotten.entries, forgotten.files.len()),
             Err(error) => format!("failed: {error}"),
         };

@@ -101,6 +101,20 @@ pub fn sync_content(file: &File, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Copies a file to a new one and makes its content durable; how many bytes it has, or `None` where it is gone.
+pub fn copy(from: &Path, to: &Path) -> Result<Option<u64>, StoreError> {
+    let copied =
+        before(Operation::Create, to).and_then(|()| before(Operation::Write, to)).and_then(|()| fs::copy(from, to));
+    let bytes = match copied {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("can't copy", from)(error)),
+    };
+    let file = File::open(to).map_err(failed("can't open", to))?;
+    sync(&file, to).map_err(failed("can't sync", to))?;
+    Ok(Some(bytes))
+}
+
 /// Puts a whole file in place of the one that was there: after a crash there is the old one or the new one, never half of one.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let new = path.with_extension("new");

@@ -45,8 +45,20 @@ pub enum Piece<'a> {
     Payload(&'a [u8]),
     /// So many bytes that are no frame, with a whole frame behind them: damage.
     Damaged(usize),
-    /// So many bytes that are no frame, and nothing behind them: what was being written when the process ended.
+    /// So many bytes at the end that begin a frame and end before it does: a write that was cut short.
     Torn(usize),
+    /// So many bytes at the end that are no frame, although they are enough for one: what was being written when the power went
+    /// (a length may be durable before its content), or a frame that was damaged later. They don't tell which.
+    Doubtful(usize),
+}
+
+/// What a look through a file found that it takes piece by piece.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Looked {
+    /// How many pieces can't be read.
+    pub damaged: usize,
+    /// How many bytes at the end are of a write that was cut short.
+    pub torn_bytes: usize,
 }
 
 /// The pieces of a file, with where each begins.
@@ -64,7 +76,12 @@ pub fn pieces(bytes: &[u8]) -> impl Iterator<Item = (usize, Piece<'_>)> {
         let next = (here + 1..bytes.len()).find(|place| bytes[*place] == MARKER[0] && at(bytes, *place).is_some());
         begin = next.unwrap_or(bytes.len());
         let length = begin - here;
-        Some((here, if next.is_some() { Piece::Damaged(length) } else { Piece::Torn(length) }))
+        let piece = match next {
+            Some(_) => Piece::Damaged(length),
+            None if is_cut_short(&bytes[here..]) => Piece::Torn(length),
+            None => Piece::Doubtful(length),
+        };
+        Some((here, piece))
     })
 }
 
@@ -78,6 +95,22 @@ fn at(bytes: &[u8], begin: usize) -> Option<&[u8]> {
     }
     let payload = bytes.get(begin + HEAD_BYTES..begin + HEAD_BYTES + length)?;
     (checksum(length_bytes, payload).to_le_bytes() == expected).then_some(payload)
+}
+
+/// Whether these bytes begin a frame and end before it does.
+fn is_cut_short(bytes: &[u8]) -> bool {
+    let n_marker = bytes.len().min(MARKER.len());
+    if bytes[..n_marker] != MARKER[..n_marker] {
+        return false;
+    }
+    let Some((head, rest)) = bytes.split_at_checked(HEAD_BYTES) else { return true };
+    let length = head[4..8].try_into().map_or(0, u32::from_le_bytes) as usize;
+    if length <= rest.len() || length > PAYLOAD_BYTES_MAX {
+        return false;
+    }
+    // A frame that is whole but for its length.
+    let actual = u32::try_from(rest.len()).unwrap_or(u32::MAX).to_le_bytes();
+    checksum(&actual, rest).to_le_bytes() != head[8..]
 }
 
 fn checksum(length: &[u8], payload: &[u8]) -> u32 {
@@ -99,6 +132,20 @@ mod tests {
             let found: Vec<_> = pieces(&whole[..cut]).map(|(_, piece)| piece).collect();
             assert_eq!(found[..2], [Piece::Payload(b"one"), Piece::Payload(b"")]);
             assert_eq!(found.get(2), (cut > last).then_some(&Piece::Torn(cut - last)));
+        }
+    }
+
+    #[test]
+    fn a_last_frame_that_was_damaged_is_not_taken_for_one_that_was_cut_short() {
+        let whole = [frame(b"one"), frame(b"three")].concat();
+        let last = frame(b"one").len();
+        for at in last..whole.len() {
+            for bit in 0..8 {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 1 << bit;
+                let found: Vec<_> = pieces(&bytes).map(|(_, piece)| piece).collect();
+                assert_eq!(found, [Piece::Payload(b"one"), Piece::Doubtful(whole.len() - last)], "{at}, {bit}");
+            }
         }
     }
 

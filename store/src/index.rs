@@ -9,21 +9,26 @@
 //! ask    -> view: live sets + segments -> candidates -> look       (view.rs, ask/, plan.rs, columns/)
 //! open   -> segments, state, replay of the log                     (recover.rs)
 //! ```
-//! A data folder has `lock`, `state`, `log/`, `segments/`, `counts` of what retention removed, and `damaged/` where something was set aside.
+//! A data folder has `lock`, `state`, `log/`, `segments/`, `counts` of what retention removed, `tombstones` where something was forgotten,
+//! and `damaged/` where something was set aside.
 
 pub mod backup; // a copy of a data folder
 pub mod inspect; // looks through a data folder
 pub mod rebuild; // makes segments anew from their bodies
 
+mod aside; // keeps what is damaged
 mod ask; // how questions are answered
 mod batch; // one group of the log
 mod cache; // what was read lately
 mod columns; // what is asked for most, entry by entry
 mod disk; // how much of the disk is left free
+mod erasing; // what was forgotten and still stands in files
+mod forget; // hides entries, then removes them from every file
 mod hash; // hashes that files hold
 mod live; // entries that are not in a segment yet
 mod log_file; // one file of the log
 mod memory_use; // what takes memory, counted
+mod migrate; // older formats
 mod pace; // how fast, over the last minute
 mod past; // how much there was of what is gone
 mod plan; // how a query narrows
@@ -33,6 +38,7 @@ mod setting; // how it works
 mod state; // what stands in no entry
 mod store; // answers what every store is asked
 mod tokens; // the terms of an entry
+mod tombstones; // what must not come back
 mod upkeep; // looks after the segments
 mod view; // what can be seen
 mod weight; // about how much memory an entry takes
@@ -48,14 +54,12 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 
-use self::hash::IdentityKey;
 pub use self::setting::IndexConfig;
 use self::upkeep::Job;
 use self::view::Shared;
 use self::writer::Command;
-use crate::engine::{PAGE_MAX, PageRequest, StoreError};
+use crate::engine::StoreError;
 use crate::file::{self, FolderLock};
-use crate::query::Query;
 
 /// The default engine.
 #[derive(Debug)]
@@ -122,10 +126,12 @@ impl Index {
         self.command(Command::Freeze { reply })?;
         answer.await.map_err(|_| self.gone())??;
         let shared = self.shared.clone();
+        // What is frozen later, while more comes in than can be sealed, is not waited for.
+        let last = shared.look().frozen.iter().map(|frozen| frozen.number).max();
         let waited = spawn_blocking(move || {
             let began = Instant::now();
             let mut sealing = shared.sealing.lock();
-            while !shared.look().frozen.is_empty() {
+            while shared.look().frozen.iter().any(|frozen| Some(frozen.number) <= last) {
                 if began.elapsed() > SEAL_WAIT_MAX {
                     let reason = shared.condition.lock().not_sealing.clone();
                     let reason = reason.unwrap_or_else(|| "the disk is too slow to write a segment".to_owned());
@@ -200,32 +206,6 @@ impl Index {
             answer
         });
         answered.await.map_err(|error| StoreError::Internal(error.to_string()))?
-    }
-
-    /// All that a query holds for, page by page, by key.
-    async fn keys(&self, query: &Query) -> Result<Vec<IdentityKey>, StoreError> {
-        let (shared, query) = (self.shared.clone(), query.clone());
-        self.ask(move || {
-            let mut keys = Vec::new();
-            let mut after = None;
-            loop {
-                let found = ask::search(&shared, &query, &PageRequest { limit: PAGE_MAX, after });
-                keys.extend(found.entries.iter().map(|held| IdentityKey::of(&held.entry.identity())));
-                // A page that was cut short for time is asked again from where it got to: forgetting must be whole.
-                after = match (found.next, found.cut, found.entries.last()) {
-                    (Some(next), _, _) => Some(next),
-                    (None, Some(_), Some(last)) => {
-                        let held = &last.entry;
-                        Some(crate::engine::Cursor { time: held.time(), identity: held.identity() })
-                    }
-                    (None, Some(reason), None) => {
-                        return Err(StoreError::Internal(format!("not everything could be looked at: {reason}")));
-                    }
-                    (None, None, _) => return Ok(keys),
-                };
-            }
-        })
-        .await
     }
 }
 

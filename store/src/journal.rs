@@ -21,6 +21,7 @@ use tokio::task::spawn_blocking;
 
 use crate::engine::StoreError;
 use crate::file;
+use crate::frame::Looked;
 use crate::time::Timestamp;
 
 /// What kind of decision a line holds.
@@ -115,7 +116,7 @@ impl Journal {
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         if whole < bytes.len() {
             tracing::warn!(
-                "cut {} bytes off the end of `{}`: a line that was never finished",
+                "cut {} bytes off the end of `{}`: a line that was never finished, or whose end was damaged since",
                 bytes.len() - whole,
                 path.display()
             );
@@ -170,6 +171,16 @@ impl Journal {
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.latest.subscribe()
     }
+}
+
+/// What is wrong with the journal of a data folder; nothing is changed.
+pub fn look_through(folder: &Path) -> Result<Looked, StoreError> {
+    let path = folder.join("journal");
+    let bytes = file::read(&path)?.unwrap_or_default();
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    refuse_newer(&path, &bytes[..whole])?;
+    let lines = bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    Ok(Looked { damaged: lines.filter(|line| read_line(line).is_none()).count(), torn_bytes: bytes.len() - whole })
 }
 
 impl Line {

@@ -15,7 +15,7 @@ use prost::Message;
 
 use crate::engine::StoreError;
 use crate::file;
-use crate::frame::{self, Piece};
+use crate::frame::{self, Looked, Piece};
 use crate::position::{Channel, SourceName};
 use crate::time::Timestamp;
 
@@ -132,6 +132,20 @@ impl LagSample {
     }
 }
 
+/// What is wrong with the series of a data folder; nothing is changed.
+pub fn look_through(folder: &Path) -> Result<Looked, StoreError> {
+    let bytes = file::read(&folder.join("lag"))?.unwrap_or_default();
+    let mut looked = Looked::default();
+    for (_, piece) in frame::pieces(&bytes) {
+        match piece {
+            Piece::Payload(payload) => looked.damaged += usize::from(StoredSamples::decode(payload).is_err()),
+            Piece::Damaged(_) | Piece::Doubtful(_) => looked.damaged += 1,
+            Piece::Torn(length) => looked.torn_bytes = length,
+        }
+    }
+    Ok(looked)
+}
+
 impl LagSeries {
     /// Opens the series of a data folder, or makes them. What is damaged in the file is left out, with a word in the log.
     pub fn open(folder: &Path) -> Result<LagSeries, StoreError> {
@@ -143,7 +157,7 @@ impl LagSeries {
         for (_, piece) in frame::pieces(&bytes) {
             let stored = match piece {
                 Piece::Payload(payload) => StoredSamples::decode(payload).ok(),
-                Piece::Damaged(_) | Piece::Torn(_) => None,
+                Piece::Damaged(_) | Piece::Torn(_) | Piece::Doubtful(_) => None,
             };
             match stored {
                 Some(StoredSamples { format, .. }) if format > FORMAT => {

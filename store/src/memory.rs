@@ -139,7 +139,7 @@ impl Store for Memory {
         let entries = gone.len() as u64;
         kept.forgotten.extend(gone.into_iter().map(|(identity, _)| identity));
         let files = if entries == 0 { Vec::new() } else { vec![("memory".to_owned(), entries)] };
-        Ok(Forgotten { entries, files })
+        Ok(Forgotten { entries, files, ..Forgotten::default() })
     }
 
     fn generation(&self) -> watch::Receiver<Sequence> {

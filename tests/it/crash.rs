@@ -1,17 +1,22 @@
 //! kill -9 under load, again and again. The oracle is outside the process: what was acknowledged to us over OTLP, and what the broker
 //! acknowledged, must be found exactly once and whole; what was never sent must not be there.
 
+mod load; // what is sent meanwhile
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Value, json};
+use store::Timestamp;
 
+use self::load::{RECORDS_FROM_MS, Sent, has_failed, payload, send_logs, send_records, send_spans};
 use crate::rig::home::{Home, Sillage};
-use crate::rig::kafka::{self, Draft, Kafka};
-use crate::rig::{otlp, unique};
+use crate::rig::kafka;
+use crate::rig::unique;
 
 /// How often the process is killed.
 const KILLS: usize = 25;
@@ -27,117 +32,6 @@ const STORE: &str = "seal_entries = 40000\nseal_age = \"500ms\"\n\n";
 
 /// How long a life lasts at most until it seals or merges: then it is killed anyway.
 const LIFE_MAX: Duration = Duration::from_secs(12);
-
-/// Of each, while the process is up: the promise is tested at 2,000 a second, so a little more is sent.
-const PER_SECOND: usize = 2_400;
-
-/// Small batches often, as exporters send them.
-const TICK: Duration = Duration::from_millis(50);
-
-const PER_TICK: usize = PER_SECOND / 20;
-
-/// What became of the spans that were sent, by their number.
-#[derive(Default)]
-struct Sent {
-    /// Acknowledged: must be found exactly once.
-    acknowledged: BTreeMap<usize, Span>,
-    /// Never acknowledged and given up: may be found once or not at all.
-    given_up: BTreeMap<usize, Span>,
-    /// How many batches were sent more than once until they were acknowledged.
-    repeated: usize,
-}
-
-/// Text that follows from a number, so that a changed, mixed-up or cut payload shows.
-fn payload(number: usize) -> String {
-    let mut seed = number as u64 + 1;
-    let mut text = format!("{number}:");
-    while text.len() < 180 {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        text.push_str(&format!("{:x}-", seed >> 40));
-    }
-    text
-}
-
-fn load_span(number: usize, trace: [u8; 16]) -> Span {
-    let mut span = otlp::span(trace, rand::random(), &format!("work {}", number % 5));
-    span.attributes = vec![otlp::int("number", number as i64), otlp::string("payload", payload(number))];
-    span
-}
-
-/// Sends spans at the pace until told to stop. A batch that fails is sent again until it is acknowledged, as exporters do;
-/// some are given up, as exporters do too.
-fn send_spans(home: &Home, service: &str, stop: &AtomicBool, up: &AtomicBool) -> Sent {
-    let mut sent = Sent::default();
-    let mut number = 0;
-    let mut next = Instant::now();
-    while !stop.load(Ordering::Relaxed) {
-        let mut spans = Vec::new();
-        for _ in 0..PER_TICK / 4 {
-            let trace = rand::random();
-            spans.extend((0..4).map(|_| {
-                number += 1;
-                load_span(number, trace)
-            }));
-        }
-        let first = number + 1 - spans.len();
-        let request = otlp::traces(service, spans.clone());
-        let mut tries = 0;
-        let acknowledged = loop {
-            tries += 1;
-            match otlp::post(home.http, "traces", &request) {
-                Ok(answer) if answer.status == 200 => {
-                    assert!(answer.body.is_empty(), "a partial success for good spans: {:?}", answer.body);
-                    break true;
-                }
-                Ok(answer) => {
-                    assert!(matches!(answer.status, 429 | 502 | 503 | 504), "{} {}", answer.status, answer.text())
-                }
-                Err(_) => {}
-            }
-            // Every third batch that met a dead process is given up.
-            if (first / PER_TICK).is_multiple_of(3) || stop.load(Ordering::Relaxed) {
-                break false;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        let kept = spans.into_iter().enumerate().map(|(index, span)| (first + index, span));
-        if acknowledged {
-            sent.acknowledged.extend(kept);
-            sent.repeated += usize::from(tries > 1);
-        } else {
-            sent.given_up.extend(kept);
-        }
-        // While it is down there is nothing to keep pace with.
-        next = if up.load(Ordering::Relaxed) { next + TICK } else { Instant::now() + TICK };
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
-    }
-    sent
-}
-
-/// Sends records at the pace until told to stop, whatever becomes of Sillage: the broker is not the one that is killed.
-fn send_records(kafka: &Kafka, topic: &str, stop: &AtomicBool) -> usize {
-    let sender = kafka.sender();
-    let mut number = 0;
-    let mut next = Instant::now();
-    while !stop.load(Ordering::Relaxed) {
-        let drafts: Vec<Draft> = (0..PER_TICK)
-            .map(|_| {
-                number += 1;
-                let mut draft = Draft::json(
-                    &format!("key-{}", number % 97),
-                    &json!({"eventId": format!("{topic}-{number}"), "eventType": "LoadSent", "producer": "it",
-                        "occurredAt": "2026-11-23T10:00:00Z", "version": 1, "number": number, "payload": payload(number)}),
-                );
-                draft.partition = Some((number % 4) as i32);
-                draft
-            })
-            .collect();
-        sender.send(topic, &drafts);
-        next += TICK;
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
-    }
-    number
-}
 
 /// Numbers as `1..=120, 481..=600`.
 fn runs(numbers: &[&usize]) -> String {
@@ -207,8 +101,9 @@ fn many_kills_under_load_lose_nothing_and_double_nothing() {
     let up = AtomicBool::new(false);
     let up_time = Arc::new(Mutex::new(Duration::ZERO));
 
-    let (sent, records) = std::thread::scope(|scope| {
+    let (sent, logs, records) = std::thread::scope(|scope| {
         let spans = scope.spawn(|| send_spans(&home, &service, &stop, &up));
+        let logs = scope.spawn(|| send_logs(&home, &service, &stop, &up));
         let records = scope.spawn(|| send_records(kafka, &topic, &stop));
         let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut told = 0;
@@ -238,18 +133,19 @@ fn many_kills_under_load_lose_nothing_and_double_nothing() {
         // Whatever happened above, the senders must end, or the scope never would.
         let last = run.map(|()| home.serve());
         stop.store(true, Ordering::Relaxed);
-        let sent = (spans.join(), records.join());
+        let sent = (spans.join(), logs.join(), records.join());
         last.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).stop();
-        (sent.0.unwrap(), sent.1.unwrap())
+        (sent.0.unwrap(), sent.1.unwrap(), sent.2.unwrap())
     });
 
     let rate = sent.acknowledged.len() as f64 / up_time.lock().unwrap().as_secs_f64();
     println!(
         "{KILLS} kills, {amid_seal} amid a seal, {amid_merge} amid a merge; {} spans acknowledged ({rate:.0} a second of up time), \
-         {} given up, {} batches sent more than once; {records} records",
+         {} given up, {} batches sent more than once; {} logs acknowledged; {records} records",
         sent.acknowledged.len(),
         sent.given_up.len(),
-        sent.repeated
+        sent.repeated,
+        logs.acknowledged.len()
     );
     let acknowledged = sent.acknowledged.len();
     assert!(acknowledged >= ACKNOWLEDGED, "the load was too light to prove anything: {acknowledged} spans in all");
@@ -258,8 +154,23 @@ fn many_kills_under_load_lose_nothing_and_double_nothing() {
     assert!(amid_merge >= KILLS_AMID, "only {amid_merge} kills amid a merge");
 
     let sillage = home.serve();
-    // All that was acknowledged is there at once: nothing has to be waited for.
-    let spans = found(sillage.search_all(&format!("service:{service}")), |span| {
+    judge_spans(&home, &sillage, &service, &sent);
+    judge_logs(&sillage, &service, &logs);
+    judge_records(&sillage, &topic, records);
+    // And by the way in which people ask: the flow of a trace holds its four spans, each once.
+    for span in sent.acknowledged.values().step_by(997) {
+        let flow = sillage.api(&format!("flow/{}", hex::encode(&span.trace_id)));
+        assert_eq!(flow["spans"].as_array().unwrap().len(), 4, "{flow}");
+    }
+}
+
+fn nanos(nanos: u64) -> Value {
+    json!(Timestamp::from_nanos(nanos as i64).to_string())
+}
+
+/// All that was acknowledged is there at once: nothing has to be waited for. And nothing else is.
+fn judge_spans(home: &Home, sillage: &Sillage, service: &str, sent: &Sent<Span>) {
+    let spans = found(sillage.search_all(&format!("service:{service} kind:span")), |span| {
         let attributes = &span["attributes"];
         (attributes["number"].as_u64().unwrap() as usize, attributes["payload"].as_str().unwrap().to_owned())
     });
@@ -283,23 +194,43 @@ fn many_kills_under_load_lose_nothing_and_double_nothing() {
         assert_eq!(kept["traceId"], hex::encode(&span.trace_id));
         assert_eq!(kept["spanId"], hex::encode(&span.span_id));
         assert_eq!(kept["name"], span.name);
+        assert_eq!(kept["startedAt"], nanos(span.start_time_unix_nano), "{kept}");
+        assert_eq!(kept["endedAt"], nanos(span.end_time_unix_nano), "{kept}");
+        assert_eq!(kept["status"] == "error", has_failed(*number), "{kept}");
+        let says = if has_failed(*number) { json!(format!("refused {number}")) } else { Value::Null };
+        assert_eq!(kept["statusMessage"], says, "{kept}");
     }
-    for number in spans.keys() {
-        assert!(
-            sent.acknowledged.contains_key(number) || sent.given_up.contains_key(number),
-            "span {number} was never sent"
-        );
-    }
+    assert!(spans.keys().all(|number| sent.knows(*number)), "a span was never sent");
+}
 
-    let kept = found(sillage.records_when(&topic, records, Duration::from_secs(120)), |record| {
+fn judge_logs(sillage: &Sillage, service: &str, sent: &Sent<LogRecord>) {
+    let logs = found(sillage.search_all(&format!("service:{service} kind:log")), |log| {
+        (log["attributes"]["number"].as_u64().unwrap() as usize, log["body"].as_str().unwrap().to_owned())
+    });
+    assert!(!sent.acknowledged.is_empty());
+    let lost: Vec<&usize> = sent.acknowledged.keys().filter(|number| !logs.contains_key(number)).collect();
+    assert!(lost.is_empty(), "{} acknowledged logs are not found: {}", lost.len(), runs(&lost));
+    for (number, log) in &sent.acknowledged {
+        let kept = &logs[number];
+        assert_eq!(kept["timestamp"], nanos(log.time_unix_nano), "{kept}");
+        assert_eq!(kept["severityNumber"], log.severity_number, "{kept}");
+        assert_eq!(kept["traceId"], hex::encode(&log.trace_id), "{kept}");
+        assert_eq!(kept["spanId"], hex::encode(&log.span_id), "{kept}");
+    }
+    assert!(logs.keys().all(|number| sent.knows(*number)), "a log was never sent");
+}
+
+fn judge_records(sillage: &Sillage, topic: &str, records: usize) {
+    let kept = found(sillage.records_when(topic, records, Duration::from_secs(120)), |record| {
         let body = &record["body"];
         (body["number"].as_u64().unwrap() as usize, body["payload"].as_str().unwrap().to_owned())
     });
     assert!(kept.keys().copied().eq(1..=records), "records 1 to {records}, each once; found {}", kept.len());
-
-    // And by the way in which people ask: the flow of a trace holds its four spans, each once.
-    for span in sent.acknowledged.values().step_by(997) {
-        let flow = sillage.api(&format!("flow/{}", hex::encode(&span.trace_id)));
-        assert_eq!(flow["spans"].as_array().unwrap().len(), 4, "{flow}");
+    for (number, record) in &kept {
+        let at = Timestamp::from_millis(RECORDS_FROM_MS + *number as i64);
+        assert_eq!(record["timestamp"], at.to_string(), "{record}");
+        assert_eq!(record["key"], format!("key-{}", number % 97), "{record}");
+        assert_eq!(record["headers"], json!([["load-number", number.to_string()], ["load-empty", null]]), "{record}");
+        assert_eq!(record["position"]["partition"], number % 4, "{record}");
     }
 }

@@ -4,9 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::Duration;
+
+use serde_json::json;
 
 use crate::rig::home::{Home, program};
-use crate::rig::{folder, otlp};
+use crate::rig::kafka::{self, Draft};
+use crate::rig::{folder, otlp, unique};
 
 fn run(home: &Home, arguments: &[&str]) -> Output {
     let file = home.file();
@@ -56,7 +60,7 @@ fn what_is_redacted_stands_in_no_file() {
     );
     let sillage = home.serve();
     send(&home, 1, "order-1", "kept-4711 s3cr3t-rule-own");
-    let found = sillage.search_when("kept", 2, std::time::Duration::from_secs(10));
+    let found = sillage.search_when("kept", 2, Duration::from_secs(10));
     let told = serde_json::to_string(&found).unwrap();
     assert!(told.contains("[redacted]") && told.contains("redacted-"), "{told}");
     // printf %s ada-s3cr3t@example.org | sha256sum | cut -c-16
@@ -74,6 +78,50 @@ fn what_is_redacted_stands_in_no_file() {
             // Forgetting anything makes a segment of what is in the log.
             send(&home, 2, "order-2", "another");
             succeeds(&home, &["forget", "--key", "order-2", "--yes"]);
+        }
+    }
+    assert!(sillage.stop().success());
+}
+
+#[test]
+fn what_is_redacted_in_records_stands_in_no_file() {
+    let kafka = kafka::shared();
+    let topic = kafka.topic("secrets", 1);
+    let rules = "[[redact]]\nfield = \"customer.email\"\naction = \"hash\"\n\n[[redact]]\nregex = \"s3cr3t-[a-z]+-own\"\naction = \"drop\"\n\n\
+         [[redact]]\nheader = \"x-tenant-pin\"\naction = \"mask\"\n\n";
+    let home = Home::new(&format!("{rules}{}", kafka::source(kafka, &[&topic])));
+    let sillage = home.serve();
+    let body = json!({
+        "eventId": unique("evt"), "eventType": "CustomerPaid", "says": "kept-4711 s3cr3t-rule-own",
+        "accessToken": "s3cr3t-token", "nested": {"password": "s3cr3t-word", "note": "card 4111 1111 1111 1111 was charged"},
+        "customer": {"email": "ada-s3cr3t@example.org"},
+    });
+    let draft = Draft::json("order-1", &body)
+        .header("cookie", Some(b"session=s3cr3t-cookie; theme=dark"))
+        .header("Authorization", Some(b"Bearer s3cr3t-bearer"))
+        .header("x-tenant-pin", Some(b"s3cr3t-pin"))
+        .header("traceparent", Some(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+    let text =
+        Draft { value: Some(b"kept-4712 token=s3cr3t-text card 4111-1111-1111-1111".to_vec()), ..Draft::default() };
+    kafka.sender().send(&topic, &[draft, text]);
+    let found = sillage.records_when(&topic, 2, Duration::from_secs(30));
+    let told = serde_json::to_string(&found).unwrap();
+    assert!(told.contains("[redacted]") && told.contains("redacted-80f86bbd7142e773"), "{told}");
+    // Once as the log holds it, once as a segment does.
+    for round in ["log", "segment"] {
+        let data = home.data();
+        for kept in ["kept-4711", "kept-4712", "CustomerPaid"] {
+            assert!(!folder::holding(&data, kept).is_empty(), "the search in the {round} finds {kept}");
+        }
+        for secret in ["s3cr3t", "4111 1111", "4111-1111", "41111111"] {
+            let found = names(&folder::holding(&data, secret), &data);
+            assert!(found.is_empty(), "{secret} stands in {found:?}");
+        }
+        if round == "log" {
+            // Forgetting anything makes a segment of what is in the log.
+            send(&home, 2, "order-2", "another");
+            succeeds(&home, &["forget", "--key", "order-2", "--yes"]);
+            assert!(succeeds(&home, &["store", "stats"]).contains("in 1 segment"));
         }
     }
     assert!(sillage.stop().success());

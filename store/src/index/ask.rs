@@ -3,6 +3,7 @@
 mod count; // how many, by what
 mod related; // one step of the walk that makes a flow
 mod search; // by the entries' own time, and by arrival
+mod whole; // all of it, to be forgotten
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use crate::query::Query;
 pub use count::count;
 pub use related::related;
 pub use search::{search, since};
+pub use whole::keys;
 
 /// How long one question may take: a person waits that long; what was not looked at by then is said.
 const TIME_MAX: Duration = Duration::from_secs(2);

@@ -3,7 +3,6 @@
 //! The order makes the copy whole: first the log, then the state, then the segments. What leaves the log while it is copied has become a
 //! segment by then, and what stands in both is known by its group's number. The torn end of the log is cut when the copy is opened.
 
-use std::fs;
 use std::path::Path;
 
 use super::inspect::numbered;
@@ -42,7 +41,8 @@ pub fn backup(from: &Path, to: &Path) -> Result<Copied, StoreError> {
     }
     file::sync_folder(&to.join("log"))?;
     let beside = |name: &String| {
-        ["state", "counts"].contains(&name.as_str()) || ["journal", "lag"].iter().any(|ours| name.starts_with(ours))
+        ["state", "tombstones", "counts"].contains(&name.as_str())
+            || ["journal", "lag"].iter().any(|ours| name.starts_with(ours))
     };
     for name in file::names(from)?.iter().filter(|name| beside(name)) {
         if from.join(name).is_file() {
@@ -97,16 +97,11 @@ fn segments(from: &Path, to: &Path, copied: &mut Copied) -> Result<bool, StoreEr
 }
 
 fn copy(from: &Path, to: &Path, copied: &mut Copied) -> Result<(), StoreError> {
-    let bytes = match fs::copy(from, to) {
-        Ok(bytes) => bytes,
-        // Removed since it was listed.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(file::failed("can't copy", from)(error)),
-    };
-    let synced = fs::File::open(to).and_then(|file| file.sync_all());
-    synced.map_err(file::failed("can't sync", to))?;
-    copied.files += 1;
-    copied.bytes += bytes;
+    // What was removed since it was listed is left out.
+    if let Some(bytes) = file::copy(from, to)? {
+        copied.files += 1;
+        copied.bytes += bytes;
+    }
     Ok(())
 }
 

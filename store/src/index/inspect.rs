@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::log_file;
+use super::rebuild;
 use super::segment::Segment;
 use super::segment::build::MANIFEST;
 use super::segment::manifest::{FORMAT, FORMAT_OLDEST, Manifest, Unreadable};
 use super::state::State;
+use super::tombstones::Tombstones;
 use crate::engine::StoreError;
 use crate::file;
 use crate::time::Timestamp;
+use crate::{journal, lag_series};
 
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +34,10 @@ pub struct Inspection {
     pub segments: Vec<SegmentFound>,
     /// The files of the log, oldest first: what is in no segment yet.
     pub logs: Vec<LogFound>,
+    /// What is wrong with the files beside them, a line each.
+    pub beside: Vec<String>,
+    /// What is not damaged but was never finished, a line each.
+    pub unfinished: Vec<String>,
     /// What was set aside as damaged earlier, by name.
     pub set_aside: Vec<String>,
     /// How many bytes the folder takes.
@@ -61,8 +68,10 @@ pub struct LogFound {
     pub bytes: u64,
     /// How many entries it holds; some may be in a segment already.
     pub entries: u64,
-    /// How many bytes of it are damaged: acknowledged entries may be lost with them.
-    pub damaged_bytes: u64,
+    /// What is wrong with it; `None` where all that was acknowledged can be read.
+    pub damage: Option<String>,
+    /// How many bytes at its end are of a write that was cut short.
+    pub torn_bytes: u64,
 }
 
 impl Inspection {
@@ -77,12 +86,8 @@ impl Inspection {
             .segments
             .iter()
             .filter_map(|segment| Some(format!("segments/{:016}: {}", segment.number, segment.damage.as_ref()?)));
-        let logs = self
-            .logs
-            .iter()
-            .filter(|log| log.damaged_bytes > 0)
-            .map(|log| format!("log/{:016}: {} bytes can't be read", log.number, log.damaged_bytes));
-        segments.chain(logs).collect()
+        let logs = self.logs.iter().filter_map(|log| Some(format!("log/{:016}: {}", log.number, log.damage.as_ref()?)));
+        segments.chain(logs).chain(self.beside.iter().cloned()).collect()
     }
 }
 
@@ -90,8 +95,8 @@ impl Inspection {
 pub fn inspect(folder: &Path, depth: Depth) -> Result<Inspection, StoreError> {
     let no_folder = |_| StoreError::Unusable(format!("there is no data folder at `{}`", folder.display()));
     std::fs::read_dir(folder).map_err(no_folder)?;
-    State::read(&folder.join("state"))?;
     let mut inspection = Inspection { bytes: file::folder_bytes(folder)?, ..Inspection::default() };
+    beside(folder, depth, &mut inspection)?;
     let segments = folder.join("segments");
     for (number, name) in numbered(&segments)? {
         if let Some(found) = segment(&segments.join(name), number, depth)? {
@@ -100,7 +105,54 @@ pub fn inspect(folder: &Path, depth: Depth) -> Result<Inspection, StoreError> {
     }
     inspection.set_aside = file::names(&folder.join("damaged"))?;
     inspection.logs = logs(&folder.join("log"))?;
+    for log in inspection.logs.iter().filter(|log| log.damage.is_none() && log.torn_bytes > 0) {
+        inspection.unfinished.push(format!(
+            "log/{:016}: its last {} bytes are of a write that was cut short",
+            log.number, log.torn_bytes
+        ));
+    }
     Ok(inspection)
+}
+
+/// Looks at the files beside the log and the segments.
+fn beside(folder: &Path, depth: Depth, inspection: &mut Inspection) -> Result<(), StoreError> {
+    let reads = [
+        ("state", State::read(&folder.join("state")).map(drop)),
+        (
+            "tombstones",
+            Tombstones::read(&folder.join("tombstones")).map(|read| {
+                let erasing = read.map_or(0, |tombstones| tombstones.erasing.len());
+                if erasing > 0 {
+                    inspection.unfinished.push(format!(
+                        "{erasing} entries that were forgotten may still stand in files: start Sillage, and it goes on"
+                    ));
+                }
+            }),
+        ),
+    ];
+    for (name, read) in reads {
+        match read {
+            Ok(()) => {}
+            Err(StoreError::Damaged { reason, .. }) => inspection.beside.push(format!("{name}: {reason}")),
+            Err(other) => return Err(other),
+        }
+    }
+    if depth == Depth::Glance {
+        return Ok(());
+    }
+    let journal = journal::look_through(folder)?;
+    let lag = lag_series::look_through(folder)?;
+    for (name, what, looked) in [("journal", "lines", journal), ("lag", "pieces", lag)] {
+        if looked.damaged > 0 {
+            inspection.beside.push(format!("{name}: {} {what} can't be read", looked.damaged));
+        }
+        if looked.torn_bytes > 0 {
+            inspection
+                .unfinished
+                .push(format!("{name}: its last {} bytes are of a write that was cut short", looked.torn_bytes));
+        }
+    }
+    Ok(())
 }
 
 /// What is in a folder under a number, in order.
@@ -142,6 +194,11 @@ fn segment(path: &Path, number: u64, depth: Depth) -> Result<Option<SegmentFound
     };
     let (kinds, times) = (manifest.kinds, manifest.times);
     let entries = manifest.entries();
+    let times = Some((Timestamp::from_nanos(times.0), Timestamp::from_nanos(times.1)));
+    if manifest.is_older() {
+        let damage = if depth == Depth::Whole { rebuild::read(path)?.1.into_iter().next() } else { None };
+        return Ok(Some(SegmentFound { number, kinds, bytes, times, damage }));
+    }
     let damage = match Segment::open(path, manifest) {
         Ok(_) if depth == Depth::Glance => None,
         Ok(segment) => match segment.check() {
@@ -154,7 +211,6 @@ fn segment(path: &Path, number: u64, depth: Depth) -> Result<Option<SegmentFound
     if !path.exists() {
         return Ok(None);
     }
-    let times = Some((Timestamp::from_nanos(times.0), Timestamp::from_nanos(times.1)));
     Ok(Some(SegmentFound { number, kinds, bytes, times, damage }))
 }
 
@@ -170,13 +226,19 @@ fn logs(folder: &Path) -> Result<Vec<LogFound>, StoreError> {
         }
     }
     let mut logs = Vec::new();
+    let last = numbered.last().map(|(number, _)| *number);
     for (number, _) in numbered {
         let mut entries = 0;
         let path = log_file::path(folder, number);
         let contents =
             log_file::read(&path, ends.get(&number).copied(), |batch| entries += batch.entries.len() as u64)?;
-        let damaged_bytes = contents.damaged_bytes as u64;
-        logs.push(LogFound { number, bytes: contents.length, entries, damaged_bytes });
+        logs.push(LogFound {
+            number,
+            bytes: contents.length,
+            entries,
+            damage: contents.damage(Some(number) == last),
+            torn_bytes: contents.torn_bytes as u64,
+        });
     }
     Ok(logs)
 }

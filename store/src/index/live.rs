@@ -105,6 +105,11 @@ impl Live {
         self.numbers.contains_key(&key)
     }
 
+    /// An entry's number; `None` where it isn't in it.
+    pub fn number(&self, key: IdentityKey) -> Option<u32> {
+        self.numbers.get(&key).copied()
+    }
+
     /// All entries, in the order in which they were kept.
     pub fn entries(&self) -> &[LiveEntry] {
         &self.entries

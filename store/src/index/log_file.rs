@@ -115,10 +115,35 @@ pub struct Contents {
     pub cut: Option<Cut>,
     /// How many bytes in the middle are damaged: acknowledged entries may be lost with them.
     pub damaged_bytes: usize,
-    /// How many bytes at the end were cut: they were never acknowledged.
+    /// How many bytes at the end are of a write that was cut short: they were never acknowledged, where no later file was begun.
     pub torn_bytes: usize,
-    /// How long it is without the torn end.
+    /// How many bytes at the end can't be read although no write was cut short, see [`Piece::Doubtful`]: acknowledged entries may be lost with them.
+    pub doubtful_bytes: usize,
+    /// How long it is without such an end.
     pub length: u64,
+}
+
+impl Contents {
+    /// What is wrong with the file, in words: `None` where all that was acknowledged could be read. After the end of one that is not
+    /// the last, nothing was being written any more.
+    pub fn damage(&self, is_last: bool) -> Option<String> {
+        let lost = self.damaged_bytes + if is_last { 0 } else { self.end_bytes() };
+        if lost > 0 {
+            return Some(format!("{lost} bytes can't be read, and what was acknowledged in them is lost"));
+        }
+        let doubtful = self.doubtful_bytes;
+        (doubtful > 0).then(|| {
+            format!(
+                "the last {doubtful} bytes can't be read: a power cut left them so while they were written, and nothing acknowledged \
+                 is lost, or they were damaged later, and what was acknowledged in them is lost"
+            )
+        })
+    }
+
+    /// How many bytes at the end are no group.
+    pub fn end_bytes(&self) -> usize {
+        self.torn_bytes + self.doubtful_bytes
+    }
 }
 
 /// Reads a log file up to `end`, where a later file says that it ends there, and gives its groups one after the other.
@@ -146,6 +171,10 @@ pub fn read(path: &Path, end: Option<u64>, mut each: impl FnMut(Batch)) -> Resul
             }
             Piece::Torn(length) => {
                 contents.torn_bytes = length;
+                0
+            }
+            Piece::Doubtful(length) => {
+                contents.doubtful_bytes = length;
                 0
             }
         };

@@ -95,21 +95,51 @@ impl Plan {
 fn of_term(field: &Field, test: &Test) -> Plan {
     let test = test.folded(field);
     match (&*test, field) {
-        (Test::Is(value) | Test::Begins(value), Field::Body(_) | Field::Header(_) | Field::Attribute(_)) => {
-            // A beginning with a dash may be that of a UUID, which is one word only as a whole.
-            let is_beginning = matches!(&*test, Test::Begins(_));
-            if is_rewritten(field, value) || (is_beginning && value.contains('-')) {
-                return Plan::Every;
-            }
-            let words: Vec<String> = words(value).map(|word| word.into_owned()).collect();
-            // Where the value goes on, its last word may go on too; where it ends in no letter, that one is whole all the same,
-            // but asking for its beginning is never wrong.
-            of_words(&words, is_beginning)
+        (Test::Is(value) | Test::Begins(value), Field::Body(_) | Field::Header(_) | Field::Attribute(_))
+            if is_rewritten(field, value) =>
+        {
+            Plan::Every
         }
+        // Where the value ends in no letter, its last word is whole all the same, but asking for its beginning is never wrong.
+        (Test::Is(value), Field::Body(_) | Field::Header(_) | Field::Attribute(_)) => of_words(&split(value), false),
+        (
+            Test::Begins(value),
+            Field::Body(_)
+            | Field::Header(_)
+            | Field::Attribute(_)
+            // Whose values' words are all among the terms. What else has a beginning has a column, which decides without reading entries.
+            | Field::Trace
+            | Field::Event
+            | Field::Key
+            | Field::Span
+            | Field::Producer
+            | Field::Cause,
+        ) => of_words(&split(before_uuid(value)), true),
         (Test::Is(value), _) => tokens::field(field, value).map_or(Plan::Every, |token| Plan::Token(token).or_more()),
         (Test::Begins(_) | Test::Between(..) | Test::Present, _) => Plan::Every,
     }
 }
+
+fn split(text: &str) -> Vec<String> {
+    words(text).map(|word| word.into_owned()).collect()
+}
+
+/// A beginning up to where it may be within a UUID, which is one word only as a whole: up to its first eight digits.
+fn before_uuid(beginning: &str) -> &str {
+    for (dash, _) in beginning.match_indices('-') {
+        let run = beginning[..dash]
+            .rfind(|c: char| !c.is_alphanumeric())
+            .map_or(0, |at| at + beginning[at..].chars().next().map_or(0, char::len_utf8));
+        let digits = &beginning.as_bytes()[run..dash];
+        if digits.len() == UUID_FIRST_DIGITS && digits.iter().all(u8::is_ascii_hexdigit) {
+            return &beginning[..dash];
+        }
+    }
+    beginning
+}
+
+/// How many digits stand before a UUID's first dash.
+const UUID_FIRST_DIGITS: usize = 8;
 
 fn of_words(words: &[String], is_prefix: bool) -> Plan {
     let Some((last, whole)) = words.split_last() else { return Plan::Every };
@@ -129,4 +159,28 @@ fn of_words(words: &[String], is_prefix: bool) -> Plan {
 fn is_rewritten(field: &Field, value: &str) -> bool {
     let is_number = matches!(field, Field::Body(_)) && value.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     is_number || value.starts_with(['{', '['])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_narrows_by_its_whole_words_but_not_within_a_uuid() {
+        for (beginning, before) in [
+            ("order-48", "order-48"),
+            ("550e8400", "550e8400"),
+            ("550e8400-e29b-41", "550e8400"),
+            ("é550e840-x", "é550e840-x"),
+            ("tenant/550e8400-e2", "tenant/550e8400"),
+            ("a550e8400-e2", "a550e8400-e2"),
+        ] {
+            assert_eq!(before_uuid(beginning), before, "{beginning}");
+        }
+        for query in ["key:order-48*", "event:550e8400-e29b-41*", "span:pro*", "cause:saga-1*", "attr.id:550e8400-e2*"]
+        {
+            let plan = Plan::new(&Query::parse(query).unwrap());
+            assert_ne!(plan, Plan::Every, "{query}");
+        }
+    }
 }

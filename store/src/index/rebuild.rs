@@ -5,12 +5,14 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::aside::{DAMAGED, unless_damaged};
 use super::hash::{IdentityKey, knot_terms};
 use super::inspect::{manifest, numbered};
 use super::segment::bodies::{BlockTable, unpack_dictionary};
 use super::segment::build::{self, BLOCKS, BODIES, DICTIONARY, Entries, Kept};
 use super::segment::manifest::Manifest;
 use super::state::State;
+use super::tombstones::Tombstones;
 use crate::engine::StoreError;
 use crate::file::{self, FolderLock};
 
@@ -40,8 +42,14 @@ pub fn rebuild(folder: &Path) -> Result<Rebuilt, StoreError> {
         return Err(StoreError::Unusable(format!("there is no data folder at `{}`", folder.display())));
     }
     let _lock = FolderLock::take(folder)?;
-    let state = State::read(&folder.join("state"))?.unwrap_or_default();
-    let (segments, damaged) = (folder.join("segments"), folder.join("damaged"));
+    let mut rebuilt = Rebuilt::default();
+    let (state_path, tombstones_path) = (folder.join("state"), folder.join("tombstones"));
+    let state = unless_damaged(folder, "state", State::read(&state_path), &mut rebuilt.lost)?;
+    let tombstones = unless_damaged(folder, "tombstones", Tombstones::read(&tombstones_path), &mut rebuilt.lost)?;
+    let is_lost = !rebuilt.lost.is_empty();
+    let mut state = state.unwrap_or_default();
+    let tombstones = Tombstones::together(tombstones, &state.forgotten);
+    let (segments, damaged) = (folder.join("segments"), folder.join(DAMAGED));
     let olds = olds(&segments, &damaged)?;
     // Manifests of another version end it before anything is changed.
     let manifests: Vec<_> = olds.iter().map(|old| manifest(&old.path)).collect::<Result<_, _>>()?;
@@ -49,7 +57,6 @@ pub fn rebuild(folder: &Path) -> Result<Rebuilt, StoreError> {
         manifests.iter().flatten().flat_map(|manifest| manifest.replaces.iter().copied()).collect();
     let mut next = olds.iter().map(|old| old.number + 1).max().unwrap_or(1).max(state.next_segment);
     let mut known: HashSet<IdentityKey> = HashSet::new();
-    let mut rebuilt = Rebuilt::default();
     for (old, manifest) in olds.iter().zip(manifests) {
         if !old.is_aside && replaced.contains(&old.number) {
             file::remove_folder(&old.path)?;
@@ -58,10 +65,11 @@ pub fn rebuild(folder: &Path) -> Result<Rebuilt, StoreError> {
         let (mut entries, lost) = read(&old.path)?;
         let is_whole = lost.is_empty();
         rebuilt.lost.extend(lost);
-        entries.retain(|kept| !state.forgotten.contains(&kept.key) && known.insert(kept.key));
+        entries.retain(|kept| !tombstones.forgotten.contains(&kept.key) && known.insert(kept.key));
         let n_entries = entries.len() as u64;
         if !entries.is_empty() {
             let manifest = manifest.unwrap_or_default();
+            state.take_over(&manifest);
             let last = entries.iter().map(|kept| kept.held.sequence.0).max().unwrap_or(0);
             let new = Manifest {
                 number: next,
@@ -86,6 +94,10 @@ pub fn rebuild(folder: &Path) -> Result<Rebuilt, StoreError> {
             file::rename(&old.path, &aside)?;
         }
     }
+    if is_lost {
+        Tombstones::write(&tombstones_path, &tombstones.forgotten, &tombstones.erasing)?;
+        State { forgotten: tombstones.forgotten, next_segment: next, ..state }.write(&state_path)?;
+    }
     Ok(rebuilt)
 }
 
@@ -103,7 +115,7 @@ fn olds(segments: &Path, damaged: &Path) -> Result<Vec<Old>, StoreError> {
 }
 
 /// All entries that can be read of a segment's bodies, and what can't be.
-fn read(path: &Path) -> Result<(Vec<Kept>, Vec<String>), StoreError> {
+pub(super) fn read(path: &Path) -> Result<(Vec<Kept>, Vec<String>), StoreError> {
     let bodies = file::read(&path.join(BODIES))?.unwrap_or_default();
     let blocks = file::read(&path.join(BLOCKS))?.unwrap_or_default();
     let table = BlockTable(&blocks);

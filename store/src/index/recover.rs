@@ -5,19 +5,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
 use parking_lot::RwLock;
 
+use super::aside::{keep_copy, unless_damaged};
+use super::erasing::Erasing;
 use super::live::Live;
 use super::log_file::{self, Cut};
+use super::migrate::migrate;
 use super::past::{COUNTS, Past};
 use super::segment::build::MANIFEST;
 use super::segment::manifest::{self, Manifest, Unreadable};
 use super::segment::{Damage, Segment};
 use super::state::State;
+use super::tombstones::Tombstones;
 use super::upkeep::{self, Job};
 use super::view::{Shared, View};
 use super::writer::Writer;
@@ -26,8 +31,8 @@ use crate::engine::StoreError;
 use crate::file;
 
 /// What may stand in a data folder. Anything else, and it is not ours to write into.
-const KNOWN: [&str; 10] =
-    ["lock", "state", "log", "segments", "counts", "damaged", "journal", "lag", "backup", "lost+found"];
+const KNOWN: [&str; 11] =
+    ["lock", "state", "tombstones", "log", "segments", "counts", "damaged", "journal", "lag", "backup", "lost+found"];
 
 /// Opens a data folder that this process has locked.
 pub fn open(config: IndexConfig) -> Result<(Arc<Shared>, Threads), StoreError> {
@@ -35,17 +40,27 @@ pub fn open(config: IndexConfig) -> Result<(Arc<Shared>, Threads), StoreError> {
     for folder in [config.log_folder(), config.segments_folder()] {
         file::make_folder(&folder)?;
     }
-    let state = State::read(&config.state_path())?;
+    let mut lost = Vec::new();
+    let state = unless_damaged(&config.path, "state", State::read(&config.state_path()), &mut lost)?;
+    let tombstones =
+        unless_damaged(&config.path, "tombstones", Tombstones::read(&config.tombstones_path()), &mut lost)?;
     let is_new = state.is_none();
     let mut state = state.unwrap_or_default();
+    let tombstones = Tombstones::together(tombstones, &state.forgotten);
+    state.forgotten = tombstones.forgotten;
     let (segments, damages) = open_segments(&config, &mut state)?;
     let highest =
         segments.iter().map(|segment| segment.number()).chain(damages.iter().map(|damage| damage.segment)).max();
     state.next_segment = state.next_segment.max(highest.map_or(1, |highest| highest + 1));
     let view = View { active: Arc::new(RwLock::new(Live::default())), frozen: Vec::new(), segments };
     let past = Past::open(config.path.join(COUNTS))?;
-    let shared = Arc::new(Shared::new(config, view, state.clone(), past));
-    shared.condition.lock().damaged = damages.len() as u64;
+    let erasing = Erasing::new(tombstones.erasing);
+    let shared = Arc::new(Shared::new(config, view, state.clone(), past, erasing));
+    shared.condition.lock().damaged = (lost.len() + damages.len()) as u64;
+    if is_new {
+        // So that the folder is recognised as ours, and its format is written down.
+        state.write(&shared.config.state_path())?;
+    }
     for damage in &damages {
         set_aside(&shared, damage)?;
     }
@@ -55,19 +70,15 @@ pub fn open(config: IndexConfig) -> Result<(Arc<Shared>, Threads), StoreError> {
         let shared = shared.clone();
         spawn("store-segments", move || upkeep::run(&shared, &upkeep_jobs))?
     };
-    let forgotten: Vec<_> = state.forgotten.iter().copied().collect();
-    if !forgotten.is_empty() {
-        // Where the process ended while it was forgetting, it goes on.
-        let (reply, _nobody_waits) = tokio::sync::oneshot::channel();
-        let _running = jobs.send(Job::Rewrite { keys: forgotten, reply });
-    }
     let mut writer = replay(&shared, &state, jobs.clone())?;
-    if is_new {
-        // So that the folder is recognised as ours, and its format is written down.
-        State { group: 0, ..state }.write(&shared.config.state_path())?;
-    }
-    if writer.is_full() {
+    let forgotten = shared.erasing.keys();
+    if writer.is_full() || !forgotten.is_empty() {
         writer.freeze();
+    }
+    if !forgotten.is_empty() {
+        // Where the process ended while it was forgetting, it goes on; the log knows of what came last.
+        let (reply, _nobody_waits) = tokio::sync::oneshot::channel();
+        let _running = jobs.send(Job::Erase { keys: forgotten.iter().copied().collect(), reply });
     }
     let log = {
         let shared = shared.clone();
@@ -102,7 +113,7 @@ fn refuse_foreign(config: &IndexConfig) -> Result<(), StoreError> {
 
 /// Files that are put beside ours by the store's neighbours while they replace theirs, and by editors and shells.
 fn is_aside(name: &str) -> bool {
-    let ours = ["state.new", "counts.new"];
+    let ours = ["state.new", "tombstones.new", "counts.new"];
     name.starts_with('.') || ours.contains(&name) || name.starts_with("journal") || name.starts_with("lag")
 }
 
@@ -144,6 +155,7 @@ fn open_segments(config: &IndexConfig, state: &mut State) -> Result<(Vec<Arc<Seg
             }
         }
     }
+    make_anew(&folder, &mut manifests, &mut damages)?;
     let mut replaced: BTreeSet<u64> = BTreeSet::new();
     let mut segments = Vec::new();
     for (number, manifest) in manifests.into_iter().rev() {
@@ -177,6 +189,28 @@ fn open_segments(config: &IndexConfig, state: &mut State) -> Result<(Vec<Arc<Seg
     Ok((segments, damages))
 }
 
+/// Makes segments of an older format anew, but for those that another stands in for already.
+fn make_anew(
+    folder: &Path,
+    manifests: &mut BTreeMap<u64, Manifest>,
+    damages: &mut Vec<Damage>,
+) -> Result<(), StoreError> {
+    let replaced: BTreeSet<u64> = manifests.values().flat_map(|manifest| manifest.replaces.iter().copied()).collect();
+    let is_older = |(number, manifest): &(&u64, &Manifest)| manifest.is_older() && !replaced.contains(number);
+    let older: Vec<u64> = manifests.iter().filter(is_older).map(|(number, _)| *number).collect();
+    let highest = manifests.keys().chain(damages.iter().map(|damage| &damage.segment)).max().copied();
+    for (next, number) in (highest.unwrap_or(0) + 1..).zip(older) {
+        match migrate(folder, &manifests[&number], next)? {
+            Ok(newer) => drop(manifests.insert(next, newer)),
+            Err(damage) => {
+                manifests.remove(&number);
+                damages.push(damage);
+            }
+        }
+    }
+    Ok(())
+}
+
 fn set_aside(shared: &Shared, damage: &Damage) -> Result<(), StoreError> {
     let from = super::segment::build::folder(&shared.config.segments_folder(), damage.segment);
     let to = shared.config.damaged_folder().join(format!("segment-{:016}", damage.segment));
@@ -202,7 +236,8 @@ fn replay(shared: &Arc<Shared>, state: &State, jobs: mpsc::Sender<Job>) -> Resul
             ends.insert(cut.number, cut.length);
         }
     }
-    let next_log = numbers.last().map_or(1, |last| last + 1);
+    let last = numbers.last().copied().unwrap_or(0);
+    let next_log = last + 1;
     let mut writer = Writer::new(shared.clone(), jobs, state, next_log);
     for number in &numbers {
         let path = log_file::path(&folder, *number);
@@ -224,19 +259,15 @@ fn replay(shared: &Arc<Shared>, state: &State, jobs: mpsc::Sender<Job>) -> Resul
             n_batches += 1;
             writer.apply(batch, None);
         })?;
-        if contents.damaged_bytes > 0 {
+        if let Some(damage) = contents.damage(*number == last) {
             shared.condition.lock().damaged += 1;
-            let aside = shared.config.damaged_folder().join(format!("log-{number:016}"));
-            file::make_folder(&shared.config.damaged_folder())?;
-            std::fs::copy(&path, &aside).map_err(file::failed("can't copy", &path))?;
+            let aside = keep_copy(&shared.config.path, &path, &format!("log-{number:016}"))?;
             tracing::error!(
-                "`{}` is damaged: {} bytes of it can't be read; the rest goes on, and a copy is kept in `{}`",
+                "`{}`: {damage}; the rest goes on, and a copy is kept in `{}`",
                 path.display(),
-                contents.damaged_bytes,
                 aside.display()
             );
-        }
-        if contents.torn_bytes > 0 {
+        } else if contents.torn_bytes > 0 {
             tracing::warn!(
                 "cut {} bytes off the end of `{}`: what was being written when the process ended, and never acknowledged",
                 contents.torn_bytes,
@@ -245,7 +276,7 @@ fn replay(shared: &Arc<Shared>, state: &State, jobs: mpsc::Sender<Job>) -> Resul
         }
         if n_batches == 0 {
             file::remove(&path)?;
-        } else if contents.torn_bytes > 0 {
+        } else if contents.end_bytes() > 0 {
             writer.cut(Cut { number: *number, length: contents.length });
         }
     }

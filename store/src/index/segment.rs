@@ -47,7 +47,7 @@ use super::hash::{IdentityKey, knot_term};
 use super::tokens::Token;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Held;
-use crate::entry::Identity;
+use crate::entry::{Identity, Kind};
 use crate::file;
 use crate::knot::{Knot, Tie};
 
@@ -254,9 +254,19 @@ impl Segment {
         Ok(short_keys(&self.identities()?.0).collect())
     }
 
-    /// Whether an entry with one of these short keys is in it.
-    pub fn may_hold_any(&self, shorts: &HashSet<u32>) -> Result<bool, Damage> {
-        Ok(short_keys(&self.identities()?.0).any(|short| shorts.contains(&short)))
+    /// The numbers and kinds of the entries that have one of these keys, in order.
+    pub fn with_keys(&self, caches: &Caches, keys: &HashSet<IdentityKey>) -> Result<Vec<(u32, Kind)>, Damage> {
+        let shorts: HashSet<u32> = keys.iter().map(|key| key.short()).collect();
+        let mut found = Vec::new();
+        for (number, short) in short_keys(&self.identities()?.0).enumerate() {
+            if shorts.contains(&short) {
+                let entry = self.get(caches, number as u32)?.entry;
+                if keys.contains(&IdentityKey::of(&entry.identity())) {
+                    found.push((number as u32, entry.kind()));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Reads every file and checks it; how many entries could be read.
@@ -300,8 +310,7 @@ impl Segment {
         let n_entries = self.manifest.entries() as usize;
         let keys = identities.slice(0..identities.len().min(n_entries * 4));
         let behind = identities.slice(keys.len()..identities.len());
-        // Up to format 4 there was no filter in the file.
-        let is_whole = keys.len() == n_entries * 4 && (behind.is_empty() || behind.len() == filter::length(n_entries));
+        let is_whole = keys.len() == n_entries * 4 && behind.len() == filter::length(n_entries);
         if is_whole { Ok((keys, behind)) } else { Err(self.damage(format!("`{IDENTITIES}` doesn't list every entry"))) }
     }
 
@@ -309,8 +318,7 @@ impl Segment {
         if let Some(filter) = self.filter.get() {
             return Ok(filter);
         }
-        let (keys, behind) = self.identities()?;
-        let bits = if behind.is_empty() { OwnedBytes::new(filter::write(short_keys(&keys))) } else { behind };
+        let (_, bits) = self.identities()?;
         Ok(self.filter.get_or_init(|| Filter::new(bits)))
     }
 }

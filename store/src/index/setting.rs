@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::aside::DAMAGED;
 use crate::clock::Clock;
 use crate::config::{Config, Durability};
 
@@ -48,12 +49,17 @@ impl IndexConfig {
 
     /// Where damaged files are set aside.
     pub(super) fn damaged_folder(&self) -> PathBuf {
-        self.path.join("damaged")
+        self.path.join(DAMAGED)
     }
 
     /// Where the state is.
     pub(super) fn state_path(&self) -> PathBuf {
         self.path.join("state")
+    }
+
+    /// Where what was forgotten is remembered.
+    pub(super) fn tombstones_path(&self) -> PathBuf {
+        self.path.join("tombstones")
     }
 
     /// A live set of so many bytes becomes a segment.

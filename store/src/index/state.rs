@@ -1,6 +1,6 @@
 //! What the store must know that stands in no entry: written with every segment, replaced atomically.
 //!
-//! Most of it is in the segments' manifests too, so that a lost state costs little.
+//! Most of it is in the segments' manifests, and tombstones in their own file, too, so that a lost state costs little.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -10,6 +10,7 @@ use prost::Message;
 
 use super::batch::StoredRepeat;
 use super::hash::IdentityKey;
+use super::segment::manifest::Manifest;
 use crate::checkpoint::Checkpoint;
 use crate::codec::{decode_checkpoint, encode_checkpoint};
 use crate::engine::StoreError;
@@ -66,6 +67,13 @@ impl State {
         }
     }
 
+    /// Takes over what a segment says of the whole store.
+    pub fn take_over(&mut self, manifest: &Manifest) {
+        self.group = self.group.max(manifest.group);
+        self.sequence = self.sequence.max(manifest.sequence_last);
+        manifest.checkpoints.iter().for_each(|checkpoint| self.advance(checkpoint));
+    }
+
     /// Puts it in place of what the file held.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
         let stored = StoredState {
@@ -80,7 +88,7 @@ impl State {
         file::replace(path, &frame::frame(&stored.encode_to_vec()))
     }
 
-    /// Reads the file; `None` where there is none, or where it is damaged (which is said in the log: the segments know most of it).
+    /// Reads the file; `None` where there is none.
     pub fn read(path: &Path) -> Result<Option<State>, StoreError> {
         let Some(bytes) = file::read(path)? else { return Ok(None) };
         match State::from_bytes(&bytes) {
@@ -90,10 +98,7 @@ impl State {
                 path.display()
             ))),
             Ok((_, state)) => Ok(Some(state)),
-            Err(reason) => {
-                tracing::error!("`{}` is damaged ({reason}): going on with what the segments say", path.display());
-                Ok(None)
-            }
+            Err(reason) => Err(StoreError::Damaged { path: path.display().to_string(), reason }),
         }
     }
 

@@ -7,7 +7,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::upkeep::{Job, retention};
+use super::columns::Columns;
+use super::erasing::Hidden;
+use super::upkeep::retention;
 use super::writer::Command;
 use super::{ADMISSION_WAIT_MAX, Index, RETRY_AFTER, ask, memory_use, weight};
 use crate::checkpoint::Checkpoint;
@@ -67,34 +69,11 @@ impl Store for Index {
         self.ask(move || Ok(ask::count(&shared, &query, &by, true))).await
     }
 
-    /// Hidden at once and durably, then rewritten: the live set becomes a segment without them, and segments that hold some are made anew.
     async fn forget(&self, query: &Query) -> Result<Forgotten, StoreError> {
-        let keys = self.keys(query).await?;
-        if keys.is_empty() {
-            self.shared.past.forget(query)?;
-            return Ok(Forgotten::default());
-        }
-        let n_forgotten = keys.len() as u64;
-        let (reply, answer) = oneshot::channel();
-        self.command(Command::Forget { keys: keys.clone(), reply })?;
-        answer.await.map_err(|_| StoreError::Closed)??;
-        self.seal().await?;
-        let (reply, answer) = oneshot::channel();
-        {
-            let threads = self.threads.lock();
-            let jobs = threads.jobs.as_ref().ok_or(StoreError::Closed)?;
-            jobs.send(Job::Rewrite { keys, reply }).map_err(|_| StoreError::Closed)?;
-        }
-        let mut forgotten = answer.await.map_err(|_| StoreError::Closed)??;
-        // At the end: a segment may have gone meanwhile, and its counts with it into the past.
+        let forgotten = self.forget_all(query).await;
+        // At the end: a segment may have gone meanwhile by its age, and its counts with it into the past.
         self.shared.past.forget(query)?;
-        // What was in no segment was in the log, which went when the live set became a segment without it.
-        let from_log = n_forgotten.saturating_sub(forgotten.entries);
-        if from_log > 0 {
-            forgotten.entries += from_log;
-            forgotten.files.insert(0, ("log".to_owned(), from_log));
-        }
-        Ok(forgotten)
+        forgotten
     }
 
     fn generation(&self) -> watch::Receiver<Sequence> {
@@ -107,14 +86,27 @@ impl Store for Index {
             let view = shared.look();
             let mut kinds = [0; 3];
             let mut oldest: Option<i64> = None;
-            let mut take = |more: [u64; 3], first: Option<i64>| {
-                kinds.iter_mut().zip(more).for_each(|(many, more)| *many += more);
+            let mut take = |more: [u64; 3], hidden: &Hidden, first: Option<i64>| {
+                let shown = more.iter().zip(hidden.kinds).map(|(more, hidden)| more.saturating_sub(hidden));
+                kinds.iter_mut().zip(shown).for_each(|(many, more)| *many += more);
                 oldest = [oldest, first].into_iter().flatten().min();
             };
-            view.segments.iter().for_each(|segment| take(segment.manifest.kinds, Some(segment.manifest.times.0)));
+            for segment in &view.segments {
+                // A damaged one is set aside by whoever meets it first, and counts no more.
+                let Ok(hidden) = shared.ask(segment, || shared.erasing.in_segment(&shared.caches, segment)) else {
+                    continue;
+                };
+                let first = if hidden.is_empty() {
+                    Ok(Some(segment.manifest.times.0))
+                } else {
+                    shared.ask(segment, || Ok(oldest_shown(&*segment.columns(&shared.caches)?, &hidden)))
+                };
+                take(segment.manifest.kinds, &hidden, first.unwrap_or_default());
+            }
             for live in view.frozen.iter().map(|frozen| &frozen.live).chain([&view.active]) {
                 let live = live.read();
-                take(live.kinds(), (0..live.columns.len()).map(|number| live.columns.time(number).as_nanos()).min());
+                let hidden = shared.erasing.in_live(&live);
+                take(live.kinds(), &hidden, oldest_shown(&live.columns, &hidden));
             }
             let condition = shared.condition.lock().clone();
             let (per_second, slowest) = condition.pace.last_minute();
@@ -126,6 +118,8 @@ impl Store for Index {
                 bytes: retention::folder_bytes(&shared)? + file::folder_bytes(&shared.config.damaged_folder())?,
                 segments: view.segments.len() as u64,
                 damaged: condition.damaged,
+                erasing: shared.erasing.keys().len() as u64,
+                not_erasing: condition.not_erasing,
                 oldest: oldest.map(crate::Timestamp::from_nanos),
                 counted_since: shared
                     .past
@@ -161,4 +155,10 @@ impl Store for Index {
         drop(self.lock.lock().take());
         Ok(())
     }
+}
+
+/// The time of the oldest entry that is not hidden, in nanoseconds.
+fn oldest_shown(columns: &Columns, hidden: &Hidden) -> Option<i64> {
+    let shown = (0..columns.len()).filter(|number| !hidden.has(*number));
+    shown.map(|number| columns.time(number).as_nanos()).min()
 }

@@ -4,13 +4,14 @@
 //!
 //! Whatever panics in a job ends that job and nothing else.
 
-mod discard; // removes segments' files
-pub mod forget; // rewrites segments without what was forgotten
+mod discard; // removes files that nothing needs any more
+pub mod forget; // removes what was forgotten from every file
 mod merge; // makes one segment of several small ones
 mod replace; // puts one segment in place of others
 pub mod retention; // removes what is too old or too much
 mod scrub; // reads segments through
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use self::forget::Erased;
 use self::scrub::Scrub;
 use super::columns::Columns;
 use super::hash::IdentityKey;
@@ -30,7 +32,7 @@ use super::state::State;
 use super::view::{Frozen, Shared};
 use super::writer::chain;
 use crate::clock::Steady;
-use crate::engine::{Forgotten, StoreError};
+use crate::engine::StoreError;
 use crate::file;
 
 /// What is to be done.
@@ -38,12 +40,12 @@ use crate::file;
 pub enum Job {
     /// Makes a frozen live set a segment.
     Seal(Arc<Frozen>),
-    /// Rewrites the segments that hold these.
-    Rewrite {
+    /// Removes what was forgotten from every file. Comes after the job that seals the live set in which it was.
+    Erase {
         /// What was forgotten.
         keys: Vec<IdentityKey>,
         /// Where the answer goes.
-        reply: oneshot::Sender<Result<Forgotten, StoreError>>,
+        reply: oneshot::Sender<Result<Erased, StoreError>>,
     },
     /// Applies retention and merges small segments now, however few there are.
     LookAfter {
@@ -93,6 +95,8 @@ pub fn run(shared: &Shared, jobs: &Receiver<Job>) {
     let mut round = Instant::now();
     let mut clock = Steady::new(shared.config.clock.clone());
     let mut scrub = Scrub::default();
+    // What was forgotten and couldn't be removed from every file: tried again each round.
+    let mut unfinished: HashSet<IdentityKey> = HashSet::new();
     loop {
         match jobs.recv_timeout(ROUND) {
             Ok(Job::Seal(frozen)) => {
@@ -101,8 +105,9 @@ pub fn run(shared: &Shared, jobs: &Receiver<Job>) {
                     said(contained(|| merge(shared, &mut clock, false)));
                 }
             }
-            Ok(Job::Rewrite { keys, reply }) => {
-                let _gone = reply.send(contained(|| forget::rewrite(shared, &keys)));
+            Ok(Job::Erase { keys, reply }) => {
+                unfinished.extend(keys);
+                let _gone = reply.send(contained(|| forget::erase(shared, &mut unfinished)));
             }
             Ok(Job::LookAfter { reply }) => {
                 let done = contained(|| retention::apply(shared, clock.now()));
@@ -121,6 +126,10 @@ pub fn run(shared: &Shared, jobs: &Receiver<Job>) {
             if !merge::is_busy(shared) {
                 said(contained(|| merge(shared, &mut clock, false)));
                 scrub.next(shared);
+            }
+            if !unfinished.is_empty() {
+                // Said where it happens, and shown with the store's condition.
+                let _told = contained(|| forget::erase(shared, &mut unfinished));
             }
         }
     }
@@ -216,6 +225,10 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
         };
         Some(write(shared, manifest, &Entries::at_hand(&entries), columns, live.bytes() as u64 / PACKED_SHARE)?)
     };
+    // The log files have the tombstones, too, and will go.
+    if !shared.erasing.keys().is_empty() {
+        forget::remember(shared, &shared.erasing.keys())?;
+    }
     // From here on the segment holds them durably; the state only says so more briefly, and the log files only take room.
     write_state(shared, &frozen.state)?;
     shared.change(|view| {
@@ -233,6 +246,7 @@ fn seal(shared: &Shared, frozen: &Frozen) -> Result<(), StoreError> {
         if let Err(error) = file::remove(&path) {
             // The segment has all of it, and the next start removes the file.
             tracing::warn!("a log file that is no longer needed stays: {}", chain(&error));
+            shared.leftovers.lock().push(path);
         }
     }
     Ok(())

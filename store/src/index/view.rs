@@ -1,7 +1,7 @@
 //! What can be seen: the live set, those that are becoming segments, the segments. Questions take a view and keep it until they are answered,
 //! so that an entry which moves from the live set to a segment meanwhile is met exactly once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::IndexConfig;
+use super::erasing::Erasing;
 use super::hash::IdentityKey;
 use super::live::Live;
 use super::pace::Pace;
@@ -66,6 +67,10 @@ pub struct Shared {
     pub forgotten: RwLock<HashSet<IdentityKey>>,
     /// How much there was of what retention removed.
     pub past: Past,
+    /// What of that may still stand in files.
+    pub erasing: Erasing,
+    /// Files that nothing needs any more and that couldn't be removed yet; the next start removes them, too.
+    pub leftovers: Mutex<Vec<PathBuf>>,
     /// What was read of segments lately.
     pub caches: Caches,
     /// The sequence up to which entries can be found.
@@ -78,8 +83,6 @@ pub struct Shared {
     pub building: AtomicU64,
     /// Set while the disk is nearly full and it was asked to give some of it back.
     pub is_freeing: AtomicBool,
-    /// Segments that are no longer part of the store, but whose files couldn't be removed yet.
-    pub leftovers: Mutex<BTreeSet<u64>>,
     /// Why the engine can't go on and must be started again, where that is so.
     pub failed: watch::Sender<Option<String>>,
     /// How it fares.
@@ -95,7 +98,9 @@ pub struct Condition {
     pub refusing: Option<String>,
     /// Why live sets can't become segments now.
     pub not_sealing: Option<String>,
-    /// How many segments and log files were set aside.
+    /// Why what was forgotten can't be removed from every file now.
+    pub not_erasing: Option<String>,
+    /// How many segments and other files were set aside.
     pub damaged: u64,
     /// How many appends were refused.
     pub refused: u64,
@@ -107,7 +112,7 @@ pub struct Condition {
 
 impl Shared {
     /// Of an engine that is being opened.
-    pub fn new(config: IndexConfig, view: View, state: State, past: Past) -> Shared {
+    pub fn new(config: IndexConfig, view: View, state: State, past: Past, erasing: Erasing) -> Shared {
         Shared {
             past,
             caches: Caches::new(config.memory_limit),
@@ -119,10 +124,11 @@ impl Shared {
             checkpoints: RwLock::new(state.checkpoints),
             repeats: RwLock::new(state.repeats),
             forgotten: RwLock::new(state.forgotten),
+            erasing,
+            leftovers: Mutex::default(),
             is_closing: AtomicBool::new(false),
             building: AtomicU64::new(0),
             is_freeing: AtomicBool::new(false),
-            leftovers: Mutex::default(),
             failed: watch::Sender::new(None),
             condition: Mutex::default(),
             config,

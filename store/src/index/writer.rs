@@ -22,7 +22,7 @@ use super::hash::IdentityKey;
 use super::live::Live;
 use super::log_file::{self, Cut, LogFile};
 use super::state::State;
-use super::upkeep;
+use super::upkeep::{self, forget::Erased};
 use super::view::{Frozen, Shared, View};
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Held, Sequence, StoreError};
@@ -47,8 +47,10 @@ pub enum Command {
     Forget {
         /// Which.
         keys: Vec<IdentityKey>,
-        /// Where the answer goes.
+        /// Where the answer goes, once they are hidden for good.
         reply: Reply,
+        /// Where it is told when they are gone from every file, with what was forgotten before and was not.
+        erased: oneshot::Sender<Result<Erased, StoreError>>,
     },
     /// Freezes the live set, however small it is.
     Freeze {
@@ -157,6 +159,7 @@ impl Writer {
         {
             let mut forgotten = self.shared.forgotten.write();
             forgotten.extend(batch.forgotten.iter().copied());
+            self.shared.erasing.add(&batch.forgotten);
         }
         let identities = identities.unwrap_or_else(|| {
             let identity = |held: &Held| held.entry.identity();
@@ -242,6 +245,7 @@ impl Writer {
         let mut group = Group::default();
         let mut replies = Vec::new();
         let mut freezes = Vec::new();
+        let mut erasures = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
         while let Some(command) = next {
@@ -250,13 +254,15 @@ impl Writer {
                     bytes += group.add(&self.shared, self.sequence, entries, checkpoint);
                     replies.push((reply, Some(admitted)));
                 }
-                Command::Forget { keys, reply } => {
-                    group.batch.forgotten.extend(keys);
+                Command::Forget { keys, reply, erased } => {
+                    group.batch.forgotten.extend(&keys);
                     replies.push((reply, None));
+                    erasures.push(upkeep::Job::Erase { keys, reply: erased });
                 }
                 Command::Freeze { reply } => freezes.push(reply),
             }
-            next = if bytes < GROUP_BYTES && freezes.is_empty() { commands.try_recv().ok() } else { None };
+            let goes_on = bytes < GROUP_BYTES && freezes.is_empty() && erasures.is_empty();
+            next = if goes_on { commands.try_recv().ok() } else { None };
         }
         let outcome = self.keep(group);
         if outcome.is_err() {
@@ -270,8 +276,14 @@ impl Writer {
                 Err(reason) => Err(StoreError::Refused { reason: reason.clone(), retry_after: RETRY_AFTER }),
             });
         }
-        if !freezes.is_empty() {
+        // What couldn't be hidden must not be removed either: whoever asked was told, and may ask again.
+        erasures.retain(|_| outcome.is_ok());
+        if !freezes.is_empty() || !erasures.is_empty() {
             self.freeze();
+        }
+        // After the live set that was just frozen: with that its log files go, and the entries in them.
+        for erasure in erasures {
+            let _gone = self.upkeep.send(erasure);
         }
         for reply in freezes {
             let _gone = reply.send(Ok(Sequence(self.sequence)));

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use store::engine::Facet;
 use store::file::fault::{Fault, Operation};
 use store::fixture;
+use store::index::backup::backup;
+use store::index::inspect::{Depth, inspect};
 use store::index::{Index, IndexConfig};
 use store::journal::LineKind;
 use store::lag_series::{LagKey, LagSample};
@@ -95,7 +98,9 @@ async fn files_of_a_newer_version_are_refused_with_words_and_left_as_they_are() 
     let original = folder.path().join("original");
     let store = Index::open(IndexConfig::new(&original)).unwrap();
     keep(&store, received(0, Timestamp::now())).await.unwrap();
+    keep(&store, received(7, Timestamp::now())).await.unwrap();
     store.seal().await.unwrap();
+    store.forget(&store::Query::parse("offset:7").unwrap()).await.unwrap();
     keep(&store, received(1, Timestamp::now())).await.unwrap();
     store.close().await.unwrap();
     Journal::open(&original).unwrap().append(LineKind::Audit, "a", "ops", &1).await.unwrap();
@@ -109,7 +114,7 @@ async fn files_of_a_newer_version_are_refused_with_words_and_left_as_they_are() 
         let bytes = fs::read(&file).unwrap();
         // The format is the first field of each protobuf head, and the second of lag samples.
         let newer = match name.as_str() {
-            "state" | "manifest" => reframed(&bytes, |payload| payload[1] = 99),
+            "state" | "tombstones" | "manifest" => reframed(&bytes, |payload| payload[1] = 99),
             _ if inside.starts_with("log") => reframed(&bytes, |payload| payload[1] = 99),
             "lag" => reframed(&bytes, |payload| {
                 let last = payload.len() - 1;
@@ -141,18 +146,55 @@ async fn files_of_a_newer_version_are_refused_with_words_and_left_as_they_are() 
     }
     refused.sort();
     refused.dedup_by(|a, b| a.starts_with('0') && b.starts_with('0'));
-    assert_eq!(refused.len(), 5, "{refused:?}");
+    assert_eq!(refused.len(), 6, "{refused:?}");
+}
+
+/// The bytes of a manifest as a version of this program with another format had them.
+fn of_format(folder: &Path, format: u8) -> (PathBuf, Vec<u8>) {
+    let manifest = files(folder).into_iter().find(|file| file.ends_with("manifest")).unwrap();
+    let bytes = reframed(&fs::read(&manifest).unwrap(), |payload| payload[1] = format);
+    (manifest, bytes)
 }
 
 #[tokio::test]
-async fn a_segment_of_an_older_format_is_refused_with_words_and_an_older_journal_is_read() {
+async fn a_segment_of_an_older_format_is_made_anew_when_its_folder_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Index::open(IndexConfig::new(folder.path())).unwrap();
+    for number in 0..4 {
+        keep(&store, received(number, Timestamp::now())).await.unwrap();
+    }
+    store.seal().await.unwrap();
+    drop(store);
+    let (manifest, older) = of_format(folder.path(), 4);
+    fs::write(&manifest, &older).unwrap();
+    // A format that had one file less, and another of a content that nobody can read any more.
+    let segment = manifest.parent().unwrap().to_owned();
+    fs::remove_file(segment.join("minutes")).unwrap();
+    fs::write(segment.join("terms"), "of another kind").unwrap();
+    assert_eq!(inspect(folder.path(), Depth::Whole).unwrap().damages(), [""; 0], "it only is older");
+    for _ in 0..2 {
+        let store = Index::open(IndexConfig::new(folder.path())).unwrap();
+        assert_eq!(offsets(&store).await, [0, 1, 2, 3]);
+        let count = store.count(&store::Query::parse("topic:orders").unwrap(), Facet::default()).await.unwrap();
+        assert_eq!(count.rows[0].count, 4);
+        assert_eq!((store.stats().await.unwrap().damaged, segment.exists()), (0, false));
+    }
+    let store = Index::open(IndexConfig::new(folder.path())).unwrap();
+    keep(&store, received(2, Timestamp::now())).await.unwrap();
+    assert_eq!(store.stats().await.unwrap().entries, 4, "what is in it is still known");
+    drop(store);
+    assert_eq!(inspect(folder.path(), Depth::Whole).unwrap().damages(), [""; 0]);
+    assert_eq!(fs::read_dir(folder.path().join("segments")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_segment_of_a_format_from_before_the_first_release_is_refused_with_words_and_an_older_journal_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let store = Index::open(IndexConfig::new(folder.path())).unwrap();
     keep(&store, received(0, Timestamp::now())).await.unwrap();
     store.seal().await.unwrap();
     drop(store);
-    let manifest = files(folder.path()).into_iter().find(|file| file.ends_with("manifest")).unwrap();
-    let older = reframed(&fs::read(&manifest).unwrap(), |payload| payload[1] = 1);
+    let (manifest, older) = of_format(folder.path(), 1);
     fs::write(&manifest, &older).unwrap();
     let says = Index::open(IndexConfig::new(folder.path())).unwrap_err().to_string();
     assert!(says.contains("format 1") && says.contains("another data folder"), "{says}");
@@ -175,6 +217,53 @@ impl Mounted {
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output().ok()?;
         mounted.status.success().then(|| Mounted(at.to_owned()))
     }
+}
+
+impl Mounted {
+    /// Whether it could be mounted anew, such as `ro`.
+    fn again(&self, option: &str) -> bool {
+        let options = format!("remount,{option}");
+        Command::new("mount").args(["-o", &options]).arg(&self.0).status().is_ok_and(|status| status.success())
+    }
+}
+
+#[tokio::test]
+async fn a_folder_on_a_read_only_disk_is_refused_with_words_checked_copied_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    let Some(mounted) = Mounted::small(&disk, "8m") else {
+        eprintln!("NOT TESTED: this user may not mount a filesystem here; as root it is tested");
+        return;
+    };
+    let data = disk.join("data");
+    let store = Index::open(IndexConfig::new(&data)).unwrap();
+    for number in 0..4 {
+        keep(&store, received(number, Timestamp::now())).await.unwrap();
+        if number == 1 {
+            store.seal().await.unwrap();
+        }
+    }
+    store.close().await.unwrap();
+    drop(store);
+    assert!(mounted.again("ro"));
+    assert!(fs::write(data.join("state"), "").is_err(), "it is really read-only");
+    let content = || files(&data).into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect::<Vec<_>>();
+    let before = content();
+    let refused = Index::open(IndexConfig::new(&data)).unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::File { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem),
+        "{refused:?}"
+    );
+    assert!(refused.to_string().contains(data.to_str().unwrap()), "{refused}");
+    let found = inspect(&data, Depth::Whole).unwrap();
+    assert_eq!((found.entries(), found.damages()), (2, Vec::new()));
+    assert_eq!(found.logs.iter().map(|log| log.entries).sum::<u64>(), 2);
+    let copied = folder.path().join("copy");
+    backup(&data, &copied).unwrap();
+    assert_eq!(offsets(&Index::open(IndexConfig::new(&copied)).unwrap()).await, [0, 1, 2, 3]);
+    assert_eq!(content(), before, "it is left as it is");
+    assert!(mounted.again("rw"));
+    assert_eq!(offsets(&Index::open(IndexConfig::new(&data)).unwrap()).await, [0, 1, 2, 3]);
 }
 
 impl Drop for Mounted {

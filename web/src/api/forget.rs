@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
 use serde::{Deserialize, Serialize};
+use store::engine::Forgotten;
 use store::erasure::{By, ErasureError, Wanted};
 
 use super::problem::Problem;
@@ -35,6 +36,12 @@ pub struct Told {
     spans: Option<u64>,
     logs: Option<u64>,
     files: Vec<FileView>,
+    /// Entries that were forgotten before and still stand in files; only a dry run counts them.
+    erasing: Option<u64>,
+    /// Why they are hidden but not gone from every file yet.
+    unfinished: Option<String>,
+    /// What was set aside as damaged, can't be looked into, and may hold some of it.
+    unread: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -65,12 +72,14 @@ pub async fn act(
             records: Some(preview.records),
             spans: Some(preview.spans),
             logs: Some(preview.logs),
-            files: Vec::new(),
+            erasing: Some(preview.erasing),
+            ..Told::default()
         }));
     }
     let forgotten = carry_out(&state, &visitor, wanted).await.map_err(problem)?;
     let files = forgotten.files.into_iter().map(|(file, entries)| FileView { file, entries }).collect();
-    Ok(Json(Told { entries: forgotten.entries, files, ..Told::default() }))
+    let Forgotten { entries, unfinished, unread, .. } = forgotten;
+    Ok(Json(Told { entries, files, unfinished, unread, ..Told::default() }))
 }
 
 fn problem(error: ErasureError) -> Problem {

@@ -74,6 +74,10 @@ struct StoreView {
     per_second: f64,
     refused: u64,
     refusing: Option<String>,
+    /// Entries that were forgotten and still stand in files.
+    erasing: u64,
+    /// Why they can't be removed now.
+    not_erasing: Option<String>,
 }
 
 impl From<Stats> for StoreView {
@@ -95,6 +99,8 @@ impl From<Stats> for StoreView {
             per_second: stats.per_second,
             refused: stats.refused,
             refusing: stats.refusing,
+            erasing: stats.erasing,
+            not_erasing: stats.not_erasing,
         }
     }
 }

@@ -40,12 +40,23 @@ enum Step {
     Ask,
     /// What was asked can't be done.
     Refused(String),
-    /// Nothing is held that this names.
-    Nothing,
+    /// Nothing is held that this names; so many that were forgotten earlier still stand in files.
+    Nothing(Option<String>),
     /// So much would go.
     Would(String),
-    /// So much went, from these files.
-    Gone(String, Vec<(String, String)>),
+    /// So much went.
+    Gone(Gone),
+}
+
+/// What went.
+struct Gone {
+    many: String,
+    /// From which files, and how many from each.
+    files: Vec<(String, String)>,
+    /// Why it is hidden but not gone from every file yet.
+    unfinished: Option<String>,
+    /// What can't be looked into, and may hold some of it.
+    unread: Vec<String>,
 }
 
 /// What may name entries, as the form offers it.
@@ -66,10 +77,10 @@ pub async fn act(
     let by = By::from_name(&asked.by).unwrap_or(By::Key);
     let wanted = Wanted { by, value: asked.value.clone() };
     let step = if asked.yes.is_some() {
-        carry_out(&state, &visitor, wanted).await.map(gone)
+        carry_out(&state, &visitor, wanted).await.map(|forgotten| Step::Gone(gone(forgotten)))
     } else {
         wanted.preview(state.store.as_ref()).await.map(|preview| match preview.entries() {
-            0 => Step::Nothing,
+            0 => Step::Nothing(Some(preview.erasing).filter(|erasing| *erasing > 0).map(wording::count)),
             _ => {
                 let kinds = [(preview.records, "record"), (preview.spans, "span"), (preview.logs, "log")];
                 let kinds = kinds.into_iter().filter(|(many, _)| *many > 0);
@@ -89,10 +100,11 @@ pub async fn act(
     Ok(render(&Forget { frame, by: by.as_str(), value, step }))
 }
 
-fn gone(forgotten: Forgotten) -> Step {
+fn gone(forgotten: Forgotten) -> Gone {
     let files = forgotten.files.into_iter().map(|(file, entries)| (file, wording::count(entries))).collect();
     let noun = if forgotten.entries == 1 { "entry is" } else { "entries are" };
-    Step::Gone(format!("{} {noun}", wording::count(forgotten.entries)), files)
+    let many = format!("{} {noun}", wording::count(forgotten.entries));
+    Gone { many, files, unfinished: forgotten.unfinished, unread: forgotten.unread }
 }
 
 /// Forgets it, in the name of whoever asked. It goes on when they don't wait for the end: half of it would be worse than none.

@@ -11,7 +11,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("key:order-48213", "records with exactly this key"),
     ("type:OrderPlaced", "events of a type"),
     ("topic:order.*", "records on topics whose name begins so"),
-    ("service:billing status:failed", "spans of a service that failed"),
+    ("service:billing status:failed", "spans of a service that failed; `status:error` asks the same"),
     ("status:dead", "what was set aside"),
     ("status:retried -service:billing", "what was tried again, but not by billing"),
     ("duration:>500ms", "spans that took longer"),

@@ -94,7 +94,12 @@ fn facts(stats: &Stats, now: Timestamp) -> Vec<(&'static str, String)> {
         ("Segments", wording::count(stats.segments)),
     ];
     if stats.damaged > 0 {
-        facts.push(("Set aside as damaged", wording::many(stats.damaged, "segment")));
+        facts.push(("Set aside as damaged", wording::many(stats.damaged, "part")));
+    }
+    if stats.erasing > 0 {
+        let many = wording::count(stats.erasing);
+        let why = stats.not_erasing.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
+        facts.push(("Forgotten, and still in files", format!("{many}{why}")));
     }
     if let Some(oldest) = stats.oldest {
         facts.push(("Oldest entry", wording::clock_short(oldest, now)));

@@ -29,9 +29,10 @@ pub fn count(shared: &Shared, query: &Query, by: &Facet, with_past: bool) -> Cou
         {
             let live = live.read();
             let predicate = Predicate::new(query, &live.columns, question.now);
+            let hidden = shared.erasing.in_live(&live);
             for number in 0..live.columns.len() {
                 let time = live.columns.time(number).as_nanos();
-                if time < first || time > last {
+                if time < first || time > last || hidden.has(number) {
                     continue;
                 }
                 match predicate.of(&live.columns, number) {
@@ -59,10 +60,10 @@ pub fn count(shared: &Shared, query: &Query, by: &Facet, with_past: bool) -> Cou
             continue;
         }
         let look = || {
-            if facet.is_in_columns()
-                && is_of_minutes(query)
-                && by_minutes(shared, segment, &question, by, &facet, &mut tally)?
-            {
+            let hidden = shared.erasing.in_segment(&shared.caches, segment)?;
+            // Rows of minutes count what is hidden, too.
+            let has_minutes = hidden.is_empty() && facet.is_in_columns() && is_of_minutes(query);
+            if has_minutes && by_minutes(shared, segment, &question, by, &facet, &mut tally)? {
                 return Ok(());
             }
             let narrowed = question.narrow(segment)?;
@@ -70,7 +71,8 @@ pub fn count(shared: &Shared, query: &Query, by: &Facet, with_past: bool) -> Cou
                 return Ok(());
             }
             let columns = segment.columns(&shared.caches)?;
-            let within = |number: usize| (first..=last).contains(&columns.time(number).as_nanos());
+            let within =
+                |number: usize| (first..=last).contains(&columns.time(number).as_nanos()) && !hidden.has(number);
             let mut asked: Vec<(u32, Verdict)> = Vec::new();
             question.candidates(&columns, narrowed, within, |number, verdict| {
                 if verdict == Verdict::Yes && facet.is_in_columns() {

@@ -9,7 +9,7 @@ use super::bodies::{self, BodiesWriter};
 pub use super::entries::{Entries, Kept};
 use super::entries::{Outline, Together};
 use super::filter;
-use super::manifest::{FileSum, Manifest, hour};
+use super::manifest::{self, FileSum, Manifest, hour};
 use super::pairs;
 use super::short_keys;
 use super::terms::TermsWriter;
@@ -66,6 +66,7 @@ pub fn build(
         Ok(error) => *error,
         Err(reason) => StoreError::Internal(format!("a segment can't be built: {reason}")),
     })?;
+    manifest.format = manifest::FORMAT;
     describe(&mut manifest, &entries.outlines);
     for (name, bytes) in &parts {
         file::write_synced(&building.join(name), bytes)?;

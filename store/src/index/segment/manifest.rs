@@ -10,12 +10,16 @@ use crate::frame;
 /// The format of segments that this program writes, and the newest that it reads.
 pub const FORMAT: u32 = 5;
 
-/// The oldest format that this program reads: it had no filter behind the identities. Before it, there were no counts by the minute.
+/// The oldest format that this program reads. What is older than [`FORMAT`] is made anew when the folder is opened (`migrate.rs`):
+/// segments of format 4 lacked words of some values, so that their beginnings couldn't be looked up, and had no filter behind the
+/// identities. No release wrote an older one.
 pub const FORMAT_OLDEST: u32 = 4;
 
 /// What a segment says of itself.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Manifest {
+    /// The format in which it was read; what is written has [`FORMAT`].
+    pub format: u32,
     /// Its number; also the name of its folder.
     pub number: u64,
     /// How many records, spans and logs it holds.
@@ -108,6 +112,11 @@ impl Manifest {
         self.files.iter().map(|file| file.length).sum()
     }
 
+    /// Whether it must be made anew before it can be opened.
+    pub fn is_older(&self) -> bool {
+        self.format < FORMAT
+    }
+
     /// Whether an entry of this time may be in it.
     pub fn may_hold(&self, nanos: i64) -> bool {
         self.times.0 <= nanos && nanos <= self.times.1 && self.hours.binary_search(&hour(nanos)).is_ok()
@@ -148,6 +157,7 @@ impl Manifest {
         let damaged = |what: &str| Unreadable::Damaged(what.to_owned());
         let checkpoints: Result<_, _> = stored.checkpoints.iter().map(|bytes| decode_checkpoint(bytes)).collect();
         Ok(Manifest {
+            format: stored.format,
             number: stored.number,
             kinds: stored.kinds.try_into().map_err(|_| damaged("it doesn't count three kinds"))?,
             times: (stored.time_first, stored.time_last),

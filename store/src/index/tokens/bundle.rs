@@ -114,10 +114,16 @@ impl Tokens {
         (bundle.terms.into_iter().map(|term| self.terms[term as usize].text.as_slice()), bundle.ids)
     }
 
-    /// Values that fields have but the text lacks: those of scopes, and bytes as hexadecimal digits.
+    /// Values that fields have but the text lacks: those of scopes, bytes as hexadecimal digits, what a span says of a message.
     fn values_beside_text(&mut self, entry: &Entry) {
         match entry {
             Entry::Record(record) => {
+                if let Some(trace_id) = &record.event.origin_trace {
+                    self.words(&trace_id.to_string());
+                }
+                if let Some(key) = record.key.as_ref().filter(|_| record.key_text().is_none()) {
+                    self.words(&hex::encode(key));
+                }
                 for value in record.headers.iter().filter_map(|header| header.value.as_ref()) {
                     if std::str::from_utf8(value).is_err() {
                         self.words(&hex::encode(value));
@@ -125,6 +131,10 @@ impl Tokens {
                 }
             }
             Entry::Span(span) => {
+                if let Some(messaging) = &span.messaging {
+                    let ids = messaging.event_ids.iter().chain(&messaging.key).chain(&messaging.conversation_id);
+                    ids.for_each(|id| self.words(id));
+                }
                 self.bytes(&span.attributes);
                 span.events.iter().for_each(|event| self.bytes(&event.attributes));
                 self.bytes(&span.resource.attributes);

@@ -30,7 +30,7 @@ pub struct Remaining<'a> {
     /// Which segment each entry is in, and its number there.
     places: Vec<(u32, u32)>,
     outlines: Vec<Outline>,
-    n_gone: u64,
+    gone: Vec<IdentityKey>,
     _counted: Counted<'a>,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Remaining<'a> {
             caches: Caches::for_reading(),
             places: Vec::with_capacity(n_entries as usize),
             outlines: Vec::with_capacity(n_entries as usize),
-            n_gone: 0,
+            gone: Vec::new(),
             _counted: Counted::new(shared, 2 * READING_BYTES as u64 + outlines_bytes),
         };
         for (place, segment) in (0..).zip(segments) {
@@ -57,8 +57,9 @@ impl<'a> Remaining<'a> {
             let mut read = |numbers: Range<u32>| -> Result<(), Damage> {
                 for number in numbers {
                     let held = segment.get(&remaining.caches, number)?;
-                    if goes(IdentityKey::of(&held.entry.identity())) {
-                        remaining.n_gone += 1;
+                    let key = IdentityKey::of(&held.entry.identity());
+                    if goes(key) {
+                        remaining.gone.push(key);
                     } else {
                         remaining.places.push((place, number));
                         remaining.outlines.push(Outline::of(&held));
@@ -74,9 +75,9 @@ impl<'a> Remaining<'a> {
         Ok(remaining)
     }
 
-    /// How many entries don't stay.
-    pub fn n_gone(&self) -> u64 {
-        self.n_gone
+    /// Which entries don't stay.
+    pub fn gone(&self) -> &[IdentityKey] {
+        &self.gone
     }
 
     /// Puts one segment of what stays in place of those it was read from, at once for everybody, and removes their files.

@@ -51,6 +51,13 @@ fn an_error_points_at_the_place_and_says_what_was_meant() {
 }
 
 #[test]
+fn a_failed_span_is_also_found_by_the_word_that_other_tools_have_for_it() {
+    for text in ["status:error", "status:ERROR", "status:failed"] {
+        assert_eq!(Query::parse(text).unwrap().to_string(), "status:failed", "{text}");
+    }
+}
+
+#[test]
 fn length_and_depth_are_limited() {
     assert!(Query::parse(&"a ".repeat(QUERY_BYTES_MAX / 2)).is_ok());
     check(&"é".repeat(QUERY_BYTES_MAX), &format!("{}^{}", "é".repeat(2048), "é".repeat(2048)), "4096 bytes");

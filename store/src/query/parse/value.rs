@@ -11,6 +11,9 @@ use crate::time::Timestamp;
 /// The words that `status:` knows.
 const STATUSES: [&str; 5] = ["dead", "retried", "failed", "ok", "waiting"];
 
+/// What OpenTelemetry, and so every other tool, calls a span that failed.
+const FAILED_ELSEWHERE: &str = "error";
+
 const KINDS: [Kind; 3] = [Kind::Record, Kind::Span, Kind::Log];
 
 impl Parser<'_> {
@@ -131,9 +134,10 @@ fn test(at: usize, field: &Field, value: &str) -> Result<Test, QueryError> {
         },
         Field::Status => {
             let folded = field.fold(text);
-            match STATUSES.contains(&&*folded) {
-                true => Ok(Test::Is(folded.into_owned())),
-                false => Err(error(at, one_of("status", text, &STATUSES))),
+            match STATUSES.iter().find(|known| ***known == *folded) {
+                Some(known) => Ok(Test::Is((*known).to_owned())),
+                None if *folded == *FAILED_ELSEWHERE => Ok(Test::Is("failed".to_owned())),
+                None => Err(error(at, one_of("status", text, &STATUSES))),
             }
         }
         Field::Duration | Field::Age => {
