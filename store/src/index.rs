@@ -191,7 +191,12 @@ impl Index {
     /// Why nobody answers: the store is closed, or must be started again.
     fn gone(&self) -> StoreError {
         let failed = self.shared.failed.borrow().clone();
-        failed.map_or(StoreError::Closed, |reason| StoreError::Refused { reason, retry_after: RETRY_AFTER })
+        if failed.is_none() && self.shared.is_closing.load(Ordering::Relaxed) {
+            return StoreError::Closed;
+        }
+        // Whoever waits for an answer learns that none comes a moment before it is said why.
+        let reason = failed.unwrap_or_else(|| "the log can't be written any more: start Sillage again".to_owned());
+        StoreError::Refused { reason, retry_after: RETRY_AFTER }
     }
 
     /// Answers a question away from the runtime's threads.
