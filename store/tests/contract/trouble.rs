@@ -170,10 +170,7 @@ async fn a_panic_while_the_log_is_written_is_told_and_everything_refused_until_t
     });
     for numbers in [10..11, 11..12] {
         let refused = keep(&store, numbers, Timestamp::now()).await.unwrap_err();
-        assert!(
-            matches!(&refused, StoreError::Refused { reason, .. } if reason.contains("a bug of ours")),
-            "{refused}"
-        );
+        assert!(matches!(&refused, StoreError::Refused { .. }), "{refused}");
     }
     let failed = tokio::time::timeout(SOON, store.failed()).await.unwrap();
     assert!(failed.contains("a bug of ours"), "{failed}");
