@@ -231,6 +231,6 @@ fn judge_records(sillage: &Sillage, topic: &str, records: usize) {
         assert_eq!(record["timestamp"], at.to_string(), "{record}");
         assert_eq!(record["key"], format!("key-{}", number % 97), "{record}");
         assert_eq!(record["headers"], json!([["load-number", number.to_string()], ["load-empty", null]]), "{record}");
-        assert_eq!(record["position"]["partition"], number % 4, "{record}");
+        assert_eq!(record["position"]["place"]["partition"], number % 4, "{record}");
     }
 }
