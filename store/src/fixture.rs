@@ -107,7 +107,7 @@ pub fn log(service: &str, body: &str) -> LogFixture {
         timestamp: START,
         severity: 9,
         severity_text: String::new(),
-        body: Value::Text(body.to_owned()),
+        body: Value::Text(body.into()),
         attributes: Vec::new(),
         dropped_attributes: 0,
         trace_id: None,
@@ -123,6 +123,6 @@ pub fn log(service: &str, body: &str) -> LogFixture {
 }
 
 fn resource(service: &str) -> Arc<Resource> {
-    let attributes = vec![("service.name".to_owned(), Value::Text(service.to_owned()))];
+    let attributes = vec![("service.name".into(), Value::Text(service.into()))];
     Arc::new(Resource { service: service.to_owned(), attributes })
 }

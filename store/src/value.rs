@@ -1,6 +1,10 @@
 //! An OpenTelemetry value, as attributes and log bodies hold it.
 
+mod text; // text that entries share
+
 use std::fmt;
+
+pub use text::{Text, Texts};
 
 /// A value as OTLP's `AnyValue` has it (open-telemetry/opentelemetry-proto : common/v1/common.proto).
 #[derive(Clone, PartialEq, Debug)]
@@ -8,7 +12,7 @@ pub enum Value {
     /// No value was set.
     Empty,
     /// Text.
-    Text(String),
+    Text(Text),
     /// True or false.
     Bool(bool),
     /// A whole number.
@@ -20,15 +24,15 @@ pub enum Value {
     /// Values in order.
     List(Vec<Value>),
     /// Named values in the order sent; names may repeat.
-    Map(Vec<(String, Value)>),
+    Map(Attributes),
 }
 
 /// Named values in the order sent. Names may repeat: what was sent is shown.
-pub type Attributes = Vec<(String, Value)>;
+pub type Attributes = Vec<(Text, Value)>;
 
 /// The first attribute of that name.
-pub fn attribute<'a>(attributes: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
-    attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+pub fn attribute<'a>(attributes: &'a [(Text, Value)], name: &str) -> Option<&'a Value> {
+    attributes.iter().find(|(key, _)| *key == *name).map(|(_, value)| value)
 }
 
 impl Value {
@@ -68,7 +72,7 @@ impl Value {
         use serde_json::Value as Json;
         match self {
             Value::Empty => Json::Null,
-            Value::Text(text) => Json::String(text.clone()),
+            Value::Text(text) => Json::String(text.to_string()),
             Value::Bool(truth) => Json::Bool(*truth),
             Value::Int(number) => Json::from(*number),
             Value::Double(number) => {
@@ -77,7 +81,7 @@ impl Value {
             Value::Bytes(bytes) => Json::String(hex::encode(bytes)),
             Value::List(values) => Json::Array(values.iter().map(Value::to_json).collect()),
             Value::Map(entries) => {
-                Json::Object(entries.iter().map(|(key, value)| (key.clone(), value.to_json())).collect())
+                Json::Object(entries.iter().map(|(key, value)| (key.to_string(), value.to_json())).collect())
             }
         }
     }

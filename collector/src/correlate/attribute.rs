@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use store::Value;
-use store::value::Attributes;
+use store::value::{Attributes, Text};
 
 /// What an attribute tells about a message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -162,10 +162,10 @@ pub fn concept(name: &str) -> Option<(Concept, usize)> {
 /// The text of an attribute: text, a number, or a list of one text (as captured headers are sent); `None` where that is empty.
 pub fn text(value: &Value) -> Option<String> {
     let text = match value {
-        Value::Text(text) => text.clone(),
+        Value::Text(text) => text.to_string(),
         Value::Int(number) => number.to_string(),
         Value::List(values) => match values.as_slice() {
-            [Value::Text(text)] => text.clone(),
+            [Value::Text(text)] => text.to_string(),
             _ => return None,
         },
         _ => return None,
@@ -179,7 +179,7 @@ pub fn event_id_of_log(attributes: &Attributes, body: &Value) -> Option<String> 
         Value::Map(entries) => entries.as_slice(),
         _ => &[],
     };
-    let named = |entries: &[(String, Value)]| {
+    let named = |entries: &[(Text, Value)]| {
         let ranked = entries.iter().filter_map(|(name, value)| match concept(name)? {
             (Concept::EventId, rank) => Some((rank, text(value)?)),
             _ => None,
@@ -210,11 +210,11 @@ mod tests {
     #[test]
     fn a_log_names_its_event_in_an_attribute_or_in_its_body() {
         for name in ["event.id", "eventId", "event_id", "cloudevents.event_id"] {
-            let attributes = vec![("code".to_owned(), Value::Int(1)), (name.to_owned(), Value::Text("e-1".into()))];
+            let attributes = vec![("code".into(), Value::Int(1)), (name.into(), Value::Text("e-1".into()))];
             assert_eq!(event_id_of_log(&attributes, &Value::Empty).as_deref(), Some("e-1"), "{name}");
             let body = Value::Map(attributes);
             assert_eq!(event_id_of_log(&Vec::new(), &body).as_deref(), Some("e-1"), "{name} in the body");
         }
-        assert_eq!(event_id_of_log(&vec![("eventId".into(), Value::Text(String::new()))], &Value::Empty), None);
+        assert_eq!(event_id_of_log(&vec![("eventId".into(), Value::Text("".into()))], &Value::Empty), None);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
+use store::value::Text;
 use store::{Entry, Log, Span, Timestamp, Value};
 
 use crate::correlate::{attribute, span};
@@ -79,7 +80,7 @@ impl Batch {
     }
 }
 
-fn hash_attributes(attributes: &[(String, Value)], hasher: &mut DefaultHasher) {
+fn hash_attributes(attributes: &[(Text, Value)], hasher: &mut DefaultHasher) {
     attributes.len().hash(hasher);
     for (name, value) in attributes {
         name.hash(hasher);
@@ -121,7 +122,7 @@ pub(super) fn log_time(written: u64, observed: u64, received_at: Timestamp) -> T
 }
 
 /// The service that a resource names.
-pub(super) fn service(attributes: &[(String, Value)]) -> String {
+pub(super) fn service(attributes: &[(Text, Value)]) -> String {
     let named = store::value::attribute(attributes, "service.name").and_then(attribute::text);
     named.unwrap_or_else(|| UNKNOWN_SERVICE.to_owned())
 }

@@ -69,7 +69,7 @@ fn parse<T: DeserializeOwned>(request: &[u8], budget: &mut Budget) -> Result<T, 
 }
 
 fn attributes(entries: Vec<mirror::KeyValue>) -> Attributes {
-    entries.into_iter().map(|entry| (entry.key, entry.value.0)).collect()
+    entries.into_iter().map(|entry| (entry.key.into(), entry.value.0)).collect()
 }
 
 fn resource(told: Option<mirror::Resource>, redactor: &Redactor) -> Resource {

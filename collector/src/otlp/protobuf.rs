@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use store::log::Log;
 use store::span::{Resource, Scope, SpanEvent, SpanKind, SpanLink, SpanStatus};
-use store::value::Attributes;
+use store::value::{Attributes, Text};
 use store::{Span, SpanId, Timestamp, TraceId, Value};
 
 use super::batch::{self, Batch};
@@ -13,6 +13,10 @@ use super::wire::{Budget, DecodeError, Field, Fields, VALUE_DEPTH_MAX};
 use crate::redact::Redactor;
 
 type Decoded<T> = Result<T, DecodeError>;
+
+/// For how many attributes of a span room is made before they are paid for. What grows instead keeps up to half of its room empty, in
+/// every span that is held in memory; OpenTelemetry's own limit is 128 (specification/common : attribute limits).
+const ATTRIBUTES_AHEAD_MAX: usize = 128;
 
 /// Takes one record as it is on the wire.
 type Take<'a> = dyn FnMut(&[u8], &Origin, &mut Budget) -> Decoded<()> + 'a;
@@ -143,9 +147,10 @@ fn span(bytes: &[u8], origin: &Origin, received_at: Timestamp, budget: &mut Budg
     let (mut trace_id, mut span_id, mut parent_span_id) = (None, None, None);
     let (mut trace_state, mut flags, mut name, mut kind) = (String::new(), 0, String::new(), SpanKind::Unspecified);
     let (mut started_at, mut ended_at, mut status) = (0, 0, SpanStatus::Unset);
-    let (mut attributes, mut dropped_attributes) = (Attributes::new(), 0);
-    let (mut events, mut links) = (Vec::new(), Vec::new());
     let mut fields = Fields::new("Span", bytes);
+    let n_attributes = fields.count(9)?.min(ATTRIBUTES_AHEAD_MAX);
+    let (mut attributes, mut dropped_attributes) = (Attributes::with_capacity(n_attributes), 0);
+    let (mut events, mut links) = (Vec::new(), Vec::new());
     while let Some((number, field)) = fields.next()? {
         match number {
             1 => trace_id = TraceId::from_bytes(field.bytes()?),
@@ -299,13 +304,13 @@ pub(super) fn severity(number: u32) -> u8 {
     u8::try_from(number).ok().filter(|number| *number <= 24).unwrap_or(0)
 }
 
-fn key_value(bytes: &[u8], budget: &mut Budget, depth: usize) -> Decoded<(String, Value)> {
-    budget.pay_for::<(String, Value)>()?;
-    let (mut key, mut told) = (String::new(), Value::Empty);
+fn key_value(bytes: &[u8], budget: &mut Budget, depth: usize) -> Decoded<(Text, Value)> {
+    budget.pay_for::<(Text, Value)>()?;
+    let (mut key, mut told) = (Text::default(), Value::Empty);
     let mut fields = Fields::new("KeyValue", bytes);
     while let Some((number, field)) = fields.next()? {
         match number {
-            1 => key = text(field, budget)?,
+            1 => key = budget.share(field)?,
             2 => told = value(field.bytes()?, budget, depth)?,
             _ => {}
         }
@@ -321,7 +326,7 @@ fn value(bytes: &[u8], budget: &mut Budget, depth: usize) -> Decoded<Value> {
     let mut fields = Fields::new("AnyValue", bytes);
     while let Some((number, field)) = fields.next()? {
         told = match number {
-            1 => Value::Text(text(field, budget)?),
+            1 => Value::Text(budget.share(field)?),
             2 => Value::Bool(field.varint()? != 0),
             3 => Value::Int(field.varint()?.cast_signed()),
             4 => Value::Double(f64::from_bits(field.fixed64()?)),

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use store::value::{Text, Texts};
+
 /// What decoding one request may allocate, in bytes, whatever its own size: four times the largest request.
 /// Real requests take about three bytes a byte; hostile ones (empty messages of two bytes) up to two hundred.
 pub(super) const DECODED_BYTES_MAX: usize = 4 * super::REQUEST_BYTES_MAX;
@@ -33,15 +35,16 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// Memory that decoding may still take.
-#[derive(Clone, Copy, Debug)]
+/// Memory that decoding may still take, and the texts that were paid for already.
+#[derive(Debug)]
 pub(super) struct Budget {
     left: usize,
+    texts: Texts,
 }
 
 impl Budget {
     pub(super) fn new() -> Budget {
-        Budget { left: DECODED_BYTES_MAX }
+        Budget { left: DECODED_BYTES_MAX, texts: Texts::default() }
     }
 
     /// Pays for something that takes this many bytes.
@@ -53,6 +56,15 @@ impl Budget {
     /// Pays for one `T`, apart from what it owns.
     pub(super) fn pay_for<T>(&mut self) -> Result<(), DecodeError> {
         self.pay(size_of::<T>())
+    }
+
+    /// The text of a field, of which one copy serves the whole request.
+    pub(super) fn share(&mut self, field: Field<'_>) -> Result<Text, DecodeError> {
+        let (text, is_new) = self.texts.share(&String::from_utf8_lossy(field.bytes()?));
+        if is_new {
+            self.pay(text.len())?;
+        }
+        Ok(text)
     }
 
     /// How much was spent, in bytes.
@@ -102,6 +114,15 @@ impl<'a> Fields<'a> {
             kind => return Err(self.malformed(&format!("field {number} has wire type {kind}, which nothing here has"))),
         };
         Ok(Some((number, field)))
+    }
+
+    /// How many of the fields ahead have this number; skipping costs next to nothing.
+    pub(super) fn count(self, wanted: u32) -> Result<usize, DecodeError> {
+        let (mut ahead, mut count) = (self, 0);
+        while let Some((number, _)) = ahead.next()? {
+            count += usize::from(number == wanted);
+        }
+        Ok(count)
     }
 
     /// Base 128, least significant group first. Seven bytes of ten are one or two long.

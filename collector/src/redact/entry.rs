@@ -67,7 +67,7 @@ impl Redactor {
         self.members(attributes, None);
     }
 
-    fn members(&self, members: &mut Vec<(String, Value)>, outer: Option<&Inside<'_>>) {
+    fn members(&self, members: &mut Attributes, outer: Option<&Inside<'_>>) {
         let mut is_dropped = false;
         for (name, value) in members.iter_mut() {
             match self.action(name.as_bytes(), outer, Place::Field) {
@@ -76,7 +76,7 @@ impl Redactor {
                 Some(Action::Drop) => is_dropped = true,
                 Some(action @ (Action::Mask | Action::Hash)) => {
                     if *value != Value::Empty {
-                        *value = Value::Text(stand_in(action, value.to_string().as_bytes()));
+                        *value = Value::Text(stand_in(action, value.to_string().as_bytes()).into());
                     }
                 }
             }
@@ -94,10 +94,14 @@ impl Redactor {
                 if (*number >= 1_000_000_000_000 || !self.patterns.is_empty())
                     && let Some(without) = self.text(number.to_string().as_bytes())
                 {
-                    *value = Value::Text(String::from_utf8_lossy(&without).into_owned());
+                    *value = Value::Text((&*String::from_utf8_lossy(&without)).into());
                 }
             }
-            Value::Text(text) => self.string(text),
+            Value::Text(text) => {
+                if let Some(without) = self.bytes(text.as_bytes()) {
+                    *text = (&*String::from_utf8_lossy(&without)).into();
+                }
+            }
             Value::Bytes(bytes) => {
                 if let Some(without) = self.bytes(bytes) {
                     *bytes = without;

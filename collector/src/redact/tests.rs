@@ -148,18 +148,15 @@ fn a_record_is_redacted_before_anything_is_read_out_of_it() {
 
 #[test]
 fn attributes_are_known_by_the_end_of_their_names() {
-    let text = |text: &str| Value::Text(text.to_owned());
+    let text = |text: &str| Value::Text(text.into());
     let mut attributes = vec![
-        ("http.request.header.authorization".to_owned(), Value::List(vec![text("Bearer abc")])),
-        ("http.request.header.x_user".to_owned(), text("ada")),
-        ("x_user".to_owned(), text("ada")),
-        (
-            "enduser".to_owned(),
-            Value::Map(vec![("password".to_owned(), text("hunter2")), ("id".to_owned(), text("7"))]),
-        ),
-        ("db.statement".to_owned(), text("select 1")),
-        ("card".to_owned(), Value::Int(4_111_111_111_111_111)),
-        ("url.full".to_owned(), text("https://x/?api_key=abc")),
+        ("http.request.header.authorization".into(), Value::List(vec![text("Bearer abc")])),
+        ("http.request.header.x_user".into(), text("ada")),
+        ("x_user".into(), text("ada")),
+        ("enduser".into(), Value::Map(vec![("password".into(), text("hunter2")), ("id".into(), text("7"))])),
+        ("db.statement".into(), text("select 1")),
+        ("card".into(), Value::Int(4_111_111_111_111_111)),
+        ("url.full".into(), text("https://x/?api_key=abc")),
     ];
     with(&[r#"{"header":"x-user"}"#]).attributes(&mut attributes);
     let told: Vec<String> = attributes.iter().map(|(_, value)| value.to_string()).collect();

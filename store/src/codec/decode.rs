@@ -17,7 +17,7 @@ use crate::record::{
 };
 use crate::span::{Messaging, Operation, Resource, Scope, Span, SpanEvent, SpanKind, SpanLink, SpanStatus};
 use crate::time::Timestamp;
-use crate::value::{Attributes, Value};
+use crate::value::{Attributes, Text, Value};
 
 /// Bytes that are no entry, and why.
 #[derive(Debug, thiserror::Error)]
@@ -332,9 +332,13 @@ fn attributes(entries: Vec<wire::KeyValue>, depth: usize) -> Result<Attributes, 
     let mut attributes = Vec::with_capacity(entries.len());
     for entry in entries {
         let said = entry.value.map_or(Ok(Value::Empty), |message| value(message, depth))?;
-        attributes.push((entry.key, said));
+        attributes.push((text(&entry.key)?, said));
     }
     Ok(attributes)
+}
+
+fn text(bytes: &[u8]) -> Result<Text, DecodeError> {
+    std::str::from_utf8(bytes).map(Text::from).map_err(|_| DecodeError::Field("text"))
 }
 
 fn value(message: wire::Value, depth: usize) -> Result<Value, DecodeError> {
@@ -342,7 +346,7 @@ fn value(message: wire::Value, depth: usize) -> Result<Value, DecodeError> {
         return Err(DecodeError::Field("value"));
     }
     Ok(match message {
-        wire::Value { text: Some(text), .. } => Value::Text(text),
+        wire::Value { text: Some(bytes), .. } => Value::Text(text(&bytes)?),
         wire::Value { truth: Some(truth), .. } => Value::Bool(truth),
         wire::Value { int: Some(number), .. } => Value::Int(number),
         wire::Value { double: Some(number), .. } => Value::Double(number),

@@ -13,7 +13,7 @@ use crate::entry::Entry;
 use crate::position::Place;
 use crate::span::{Resource, Scope};
 use crate::time::Timestamp;
-use crate::value::Value;
+use crate::value::{Text, Value};
 
 /// Entries that are being written together. What they share (resources and scopes) is written once.
 #[derive(Debug, Default)]
@@ -165,7 +165,7 @@ fn place(message: &mut Message, tag: u64, place: &Place) {
     }
 }
 
-fn attributes(message: &mut Message, tag: u64, attributes: &[(String, Value)]) {
+fn attributes(message: &mut Message, tag: u64, attributes: &[(Text, Value)]) {
     for (name, said) in attributes {
         message.nested(tag, |message| {
             message.text(1, name);

@@ -15,12 +15,16 @@ use crate::position::{Incarnation, Place, Position};
 use crate::record::*;
 use crate::span::*;
 use crate::time::Timestamp;
-use crate::value::Value;
+use crate::value::{Attributes, Text, Value};
+
+fn any_text() -> impl Strategy<Value = Text> {
+    any::<String>().prop_map(Text::from)
+}
 
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Empty),
-        any::<String>().prop_map(Value::Text),
+        any_text().prop_map(Value::Text),
         any::<bool>().prop_map(Value::Bool),
         any::<i64>().prop_map(Value::Int),
         (-1e300..1e300).prop_map(Value::Double),
@@ -29,13 +33,13 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
-            prop::collection::vec((any::<String>(), inner), 0..4).prop_map(Value::Map),
+            prop::collection::vec((any_text(), inner), 0..4).prop_map(Value::Map),
         ]
     })
 }
 
-fn any_attributes() -> impl Strategy<Value = Vec<(String, Value)>> {
-    prop::collection::vec((any::<String>(), any_value()), 0..4)
+fn any_attributes() -> impl Strategy<Value = Attributes> {
+    prop::collection::vec((any_text(), any_value()), 0..4)
 }
 
 fn any_trace() -> impl Strategy<Value = TraceId> {

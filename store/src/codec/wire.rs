@@ -297,8 +297,9 @@ pub struct Scope {
 
 #[derive(Clone, PartialEq, Message)]
 pub struct KeyValue {
-    #[prost(string, tag = "1")]
-    pub key: String,
+    /// Text, as the one of [`Value`]: as bytes, so that it is copied once only.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key: Bytes,
     #[prost(message, optional, tag = "2")]
     pub value: Option<Value>,
 }
@@ -307,8 +308,8 @@ pub struct KeyValue {
 /// over JSON can reach.
 #[derive(Clone, PartialEq, Message)]
 pub struct Value {
-    #[prost(string, optional, tag = "1")]
-    pub text: Option<String>,
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    pub text: Option<Bytes>,
     #[prost(bool, optional, tag = "2")]
     pub truth: Option<bool>,
     #[prost(sint64, optional, tag = "3")]

@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn whatever_a_sender_changes_makes_another_span() {
-        let text = |text: &str| Value::Text(text.to_owned());
+        let text = |text: &str| Value::Text(text.into());
         let plain = changed(|_| {});
         assert_eq!(plain, changed(|span| span.received_at = Timestamp::from_nanos(1)), "not what we add");
         let changes: Vec<Change> = vec![
@@ -164,10 +164,10 @@ mod tests {
             Box::new(|span| span.flags += 1),
             Box::new(|span| span.status = SpanStatus::Ok),
             Box::new(|span| span.status = SpanStatus::Error(String::new())),
-            Box::new(move |span| span.attributes = vec![("ab".to_owned(), text("c"))]),
-            Box::new(move |span| span.attributes = vec![("a".to_owned(), text("bc"))]),
-            Box::new(move |span| span.attributes = vec![("a".to_owned(), Value::Bytes(b"bc".to_vec()))]),
-            Box::new(move |span| span.attributes = vec![("a".to_owned(), Value::List(vec![text("bc")]))]),
+            Box::new(move |span| span.attributes = vec![("ab".into(), text("c"))]),
+            Box::new(move |span| span.attributes = vec![("a".into(), text("bc"))]),
+            Box::new(move |span| span.attributes = vec![("a".into(), Value::Bytes(b"bc".to_vec()))]),
+            Box::new(move |span| span.attributes = vec![("a".into(), Value::List(vec![text("bc")]))]),
             Box::new(|span| span.parent_span_id = SpanId::from_bytes(&[9; 8])),
         ];
         let mut hashes: Vec<u64> = changes.into_iter().map(changed).chain([plain]).collect();

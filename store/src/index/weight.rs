@@ -2,7 +2,7 @@
 
 use crate::entry::Entry;
 use crate::record::Record;
-use crate::value::{Attributes, Value};
+use crate::value::{Attributes, Text, Value};
 
 /// What an allocation costs beside its bytes: the allocator's rounding, and the pointer, length and capacity that refer to it.
 const ALLOCATION_BYTES: usize = 40;
@@ -21,7 +21,11 @@ pub fn weight(entry: &Entry) -> usize {
             span.name.len() + span.trace_state.len() + attributes(&span.attributes) + events + links + messaging
         }
         Entry::Log(log) => {
-            value(&log.body) + attributes(&log.attributes) + log.severity_text.len() + log.event_name.len()
+            value(&log.body)
+                + ALLOCATION_BYTES
+                + attributes(&log.attributes)
+                + log.severity_text.len()
+                + log.event_name.len()
         }
     };
     own + size_of::<Entry>() + INDEX_BYTES
@@ -39,16 +43,21 @@ fn of_record(record: &Record) -> usize {
 }
 
 fn attributes(attributes: &Attributes) -> usize {
-    attributes.iter().map(|(name, said)| name.len() + ALLOCATION_BYTES + value(said)).sum()
+    attributes.iter().map(|(name, said)| size_of::<Text>() + text(name) + value(said)).sum()
 }
 
 fn value(said: &Value) -> usize {
-    ALLOCATION_BYTES
+    size_of::<Value>()
         + match said {
             Value::Empty | Value::Bool(_) | Value::Int(_) | Value::Double(_) => 0,
-            Value::Text(text) => text.len(),
-            Value::Bytes(bytes) => bytes.len(),
-            Value::List(values) => values.iter().map(value).sum(),
-            Value::Map(entries) => attributes(entries),
+            Value::Text(said) => text(said),
+            Value::Bytes(bytes) => ALLOCATION_BYTES + bytes.len(),
+            Value::List(values) => ALLOCATION_BYTES + values.iter().map(value).sum::<usize>(),
+            Value::Map(entries) => ALLOCATION_BYTES + attributes(entries),
         }
+}
+
+/// A share of what the text takes: those that share it stay and go together, for they came in one request.
+fn text(text: &Text) -> usize {
+    (ALLOCATION_BYTES + text.len()).div_ceil(text.sharers())
 }

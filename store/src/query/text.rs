@@ -81,14 +81,14 @@ impl<'a> Pieces<'a> {
 
     fn attributes(&mut self, attributes: &'a Attributes) {
         for (name, value) in attributes {
-            self.add(name.as_str());
+            self.add(&**name);
             self.value(value);
         }
     }
 
     fn value(&mut self, value: &'a Value) {
         match value {
-            Value::Text(text) => self.add(text.as_str()),
+            Value::Text(text) => self.add(&**text),
             Value::Bytes(bytes) => self.bytes(bytes),
             Value::List(items) => {
                 for item in items {

@@ -49,7 +49,7 @@ pub fn fitting<'a>(entries: impl Iterator<Item = &'a Entry>) -> usize {
 /// About how many bytes an entry takes in an answer: only what can be long counts.
 fn weight(entry: &Entry) -> usize {
     const USUAL: usize = 512;
-    let of_attributes = |attributes: &[(String, store::Value)]| -> usize {
+    let of_attributes = |attributes: &[(store::value::Text, store::Value)]| -> usize {
         attributes.iter().map(|(name, value)| name.len() + weight_of_value(value)).sum()
     };
     USUAL

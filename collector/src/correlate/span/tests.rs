@@ -3,11 +3,11 @@
 use super::*;
 
 fn attributes(given: &[(&str, Value)]) -> Attributes {
-    given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    given.iter().map(|(name, value)| ((*name).into(), value.clone())).collect()
 }
 
 fn text_of(value: &str) -> Value {
-    Value::Text(value.to_owned())
+    Value::Text(value.into())
 }
 
 fn read(name: &str, kind: SpanKind, given: &[(&str, Value)]) -> Messaging {

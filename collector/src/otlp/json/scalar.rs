@@ -25,7 +25,7 @@ thread_local! {
 
 /// Decodes within a budget; an error where it was not enough.
 pub(super) fn within<T>(budget: &mut Budget, decode: impl FnOnce() -> T) -> Result<T, DecodeError> {
-    BUDGET.set(Some(*budget));
+    BUDGET.set(Some(std::mem::replace(budget, Budget::new())));
     let decoded = decode();
     *budget = BUDGET.take().ok_or(DecodeError::TooLarge)?;
     Ok(decoded)
@@ -34,8 +34,9 @@ pub(super) fn within<T>(budget: &mut Budget, decode: impl FnOnce() -> T) -> Resu
 /// Pays for one `T`; false once the budget is spent.
 fn pay_for<T>() -> bool {
     let paid = BUDGET.take().and_then(|mut budget| budget.pay_for::<T>().is_ok().then_some(budget));
+    let is_paid = paid.is_some();
     BUDGET.set(paid);
-    paid.is_some()
+    is_paid
 }
 
 /// A list, each element paid for; null is an empty one.
@@ -215,7 +216,7 @@ impl<'de> Visitor<'de> for AnyValueVisitor {
         let mut told = Value::Empty;
         while let Some(key) = from.next_key::<String>()? {
             let value = match key.as_str() {
-                "stringValue" => from.next_value::<Option<String>>()?.map(Value::Text),
+                "stringValue" => from.next_value::<Option<String>>()?.map(|text| Value::Text(text.into())),
                 "boolValue" => from.next_value::<Option<bool>>()?.map(Value::Bool),
                 "intValue" => from.next_value::<Option<Spelled>>()?.map(int).transpose()?,
                 "doubleValue" => from.next_value::<Option<Spelled>>()?.map(double).transpose()?,

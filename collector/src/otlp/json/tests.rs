@@ -58,7 +58,7 @@ fn a_span_is_read_with_all_it_says() {
     assert_eq!((span.kind, span.flags, span.dropped_attributes), (SpanKind::Server, 257, 2));
     assert_eq!(span.duration_nanos(), 1_000_000_000);
     assert_eq!(span.status, SpanStatus::Error("boom".into()));
-    assert_eq!(span.events[0].attributes, [("n".to_owned(), Value::Int(-3))]);
+    assert_eq!(span.events[0].attributes, [("n".into(), Value::Int(-3))]);
     assert_eq!(span.links.len(), 1, "a link without ids leads nowhere");
 }
 
@@ -109,7 +109,7 @@ fn values_of_every_kind_are_read_and_unknown_fields_are_ignored() {
     ];
     for (sent, expected) in values {
         let span = one_span(json!({"attributes": [{"key": "v", "value": sent, "keyRef": 3}], "fieldOfTomorrow": {}}));
-        assert_eq!(span.attributes, [("v".to_owned(), expected)], "{sent}");
+        assert_eq!(span.attributes, [("v".into(), expected)], "{sent}");
     }
 }
 

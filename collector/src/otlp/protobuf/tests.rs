@@ -64,7 +64,7 @@ fn any_value() -> impl Strategy<Value = AnyValue> {
 
 fn expected_value(value: &AnyValue) -> Value {
     match value {
-        AnyValue::StringValue(text) => Value::Text(text.clone()),
+        AnyValue::StringValue(text) => Value::Text(text.as_str().into()),
         AnyValue::BoolValue(truth) => Value::Bool(*truth),
         AnyValue::IntValue(number) => Value::Int(*number),
         AnyValue::DoubleValue(number) => Value::Double(*number),
@@ -82,7 +82,7 @@ fn expected(attributes: &[common::KeyValue]) -> Attributes {
         Some(common::AnyValue { value: Some(value) }) => expected_value(value),
         _ => Value::Empty,
     };
-    attributes.iter().map(|entry| (entry.key.clone(), value(entry))).collect()
+    attributes.iter().map(|entry| (entry.key.as_str().into(), value(entry))).collect()
 }
 
 prop_compose! {

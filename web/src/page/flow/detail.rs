@@ -260,7 +260,7 @@ fn of_log(log: &Log) -> Detail {
 }
 
 fn attribute_pairs(attributes: &Attributes) -> impl Iterator<Item = Pair> + '_ {
-    attributes.iter().map(|(name, value)| (name.clone(), value.to_string()))
+    attributes.iter().map(|(name, value)| (name.to_string(), value.to_string()))
 }
 
 fn listed(pairs: impl Iterator<Item = Pair>) -> (Vec<Pair>, String) {
