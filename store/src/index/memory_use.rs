@@ -67,10 +67,13 @@ pub fn memory_use(shared: &Shared, admission: &Semaphore, admission_bytes: u32) 
 mod tests {
     use std::sync::Arc;
 
+    use std::collections::HashSet;
+
     use parking_lot::RwLock;
 
     use super::*;
     use crate::index::IndexConfig;
+    use crate::index::erasing::Erasing;
     use crate::index::hash::IdentityKey;
     use crate::index::past::Past;
     use crate::index::state::State;
@@ -84,7 +87,8 @@ mod tests {
             let view = View { active: Arc::new(RwLock::default()), frozen: Vec::new(), segments: Vec::new() };
             let forgotten = (0..n_forgotten).map(IdentityKey).collect();
             let state = State { forgotten, ..State::default() };
-            Shared::new(config, view, state, Past::open(folder.path().join("counts")).unwrap())
+            let past = Past::open(folder.path().join("counts")).unwrap();
+            Shared::new(config, view, state, past, Erasing::new(HashSet::new()))
         };
         let admission = Semaphore::new(1 << 20);
         let has_room = |shared: &Shared, building: u64| {
