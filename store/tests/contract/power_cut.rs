@@ -77,7 +77,7 @@ async fn live(seed: u64) -> Vec<Step> {
                     recorder.mark(format!("line {next}"));
                     let key = LagKey { source: "main".into(), group: "g".into(), topic: "orders".into(), partition: 0 };
                     let at = store::Timestamp::from_millis(next * 1_000);
-                    lag.add(&key, LagSample { at, committed: Some(next), end: Some(next), lag_ms: None });
+                    lag.add(&key, LagSample { at, committed: Some(next), end: Some(next) });
                     lag.save().unwrap();
                 }
                 6 if round > 8 && life == 1 => {
