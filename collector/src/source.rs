@@ -66,6 +66,8 @@ pub struct Beside {
     pub store: Arc<dyn Store>,
     /// Where it says how groups stand.
     pub board: Arc<Board>,
+    /// What takes out of a record what nobody may read.
+    pub redactor: Arc<Redactor>,
     /// Cancelled when it is to stop.
     pub stop: CancellationToken,
 }
@@ -137,7 +139,12 @@ pub fn start(
     let mut tasks = Vec::new();
     for source in sources {
         let notice = Notice::begin(board.clone(), source.as_ref());
-        let beside = Beside { store: store.clone(), board: board.clone(), stop: shutdown.child_token() };
+        let beside = Beside {
+            store: store.clone(),
+            board: board.clone(),
+            redactor: redactor.clone(),
+            stop: shutdown.child_token(),
+        };
         tasks.extend(source.watch_groups(beside));
         tasks.push(tokio::spawn(follow(source, store.clone(), notice, redactor.clone(), shutdown.clone())));
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::groups::GroupStatus;
+use crate::groups::{GroupStatus, Round};
 use crate::lag_series::LagSeries;
 use crate::position::SourceName;
 use crate::time::Timestamp;
@@ -16,6 +16,8 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub struct Board {
     groups: RwLock<BTreeMap<SourceName, Arc<Vec<GroupStatus>>>>,
+    rounds: RwLock<BTreeMap<SourceName, Round>>,
+    retentions: RwLock<BTreeMap<SourceName, Arc<BTreeMap<String, Retention>>>>,
     lags: LagSeries,
     sources: RwLock<BTreeMap<SourceName, SourceStatus>>,
     refused: RwLock<BTreeMap<String, u64>>,
@@ -68,6 +70,30 @@ pub struct ChannelStatus {
     pub partitions: u32,
     /// How many records the broker holds, by first and end offsets; `None` where that can't be said.
     pub records: Option<u64>,
+    /// Where each partition begins and ends, by number; empty where the broker has none, or doesn't tell.
+    pub bounds: Arc<[PartitionBounds]>,
+}
+
+/// Where a partition begins and ends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct PartitionBounds {
+    /// The partition.
+    pub partition: i32,
+    /// Its first offset.
+    pub begin: i64,
+    /// The offset after its last record that can be read.
+    pub end: i64,
+}
+
+/// How long a topic keeps its records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retention {
+    /// For how many milliseconds; `None` for ever.
+    pub ms: Option<u64>,
+    /// How many bytes of each partition; `None` for any number.
+    pub bytes: Option<u64>,
+    /// Of each key, the latest stays.
+    pub is_compacted: bool,
 }
 
 /// How a source fares.
@@ -115,6 +141,31 @@ impl Board {
     pub fn group(&self, source: &SourceName, group: &str) -> Option<GroupStatus> {
         let groups = self.groups.read().get(source).cloned()?;
         groups.iter().find(|status| status.group == group).cloned()
+    }
+
+    /// How the groups of one source stand.
+    pub fn groups_of(&self, source: &SourceName) -> Arc<Vec<GroupStatus>> {
+        self.groups.read().get(source).cloned().unwrap_or_default()
+    }
+
+    /// Puts up what it took to ask for the groups of a source.
+    pub fn post_round(&self, source: &SourceName, round: Round) {
+        self.rounds.write().insert(source.clone(), round);
+    }
+
+    /// What the latest round took, by source.
+    pub fn rounds(&self) -> BTreeMap<SourceName, Round> {
+        self.rounds.read().clone()
+    }
+
+    /// Puts up how long the topics of a source keep their records, as far as the broker tells.
+    pub fn post_retentions(&self, source: &SourceName, retentions: BTreeMap<String, Retention>) {
+        self.retentions.write().insert(source.clone(), Arc::new(retentions));
+    }
+
+    /// How long a topic keeps its records; `None` where that can't be seen.
+    pub fn retention(&self, source: &SourceName, topic: &str) -> Option<Retention> {
+        self.retentions.read().get(source)?.get(topic).copied()
     }
 
     /// How far groups were behind, over time.

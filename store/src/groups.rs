@@ -3,11 +3,25 @@
 //! In memory only: it is asked for anew every few seconds. The course over time is in [`LagSeries`](crate::LagSeries).
 //! What isn't known is `None` with a reason, never 0.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::position::{Channel, SourceName};
 use crate::record::Record;
 use crate::time::Timestamp;
+
+/// What it took to ask for all groups of a source once.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Round {
+    /// How long it took.
+    pub took: Duration,
+    /// How many groups were asked for.
+    pub groups: usize,
+    /// How many partitions of theirs there are.
+    pub partitions: usize,
+    /// How many requests the brokers got for groups since the start, by kind.
+    pub requests: BTreeMap<String, u64>,
+}
 
 /// One consumer group.
 #[derive(Clone, PartialEq, Debug)]
@@ -89,12 +103,25 @@ pub enum TimeLag {
 pub struct WaitingOn {
     /// Its offset.
     pub offset: i64,
-    /// Its time: the broker's, else when we received it.
+    /// Its time.
     pub at: Timestamp,
+    /// Whose time that is.
+    pub clock: Clock,
+    /// Whether it is kept, so that there is a flow to look at; one that was only fetched for its time is not.
+    pub is_held: bool,
     /// What happened, by its event type.
     pub event_type: Option<String>,
     /// Its key, where it is text.
     pub key: Option<String>,
+}
+
+/// Whose time a record's time is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Clock {
+    /// The record's own, as the producer or the broker set it.
+    Record,
+    /// Ours, when we received it: the record tells none, or one that can't be.
+    Receipt,
 }
 
 /// How a group stands on a partition, from harmless to grave; a group stands as its worst partition does.
@@ -124,6 +151,9 @@ pub enum LagState {
 
 /// How far the clock of a producer may be ahead of ours.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
+/// No record is as old as this (September 2001): who sends seconds where milliseconds are due seems to.
+const EARLIEST: Timestamp = Timestamp::from_millis(1_000_000_000_000);
 
 impl LagState {
     /// Its name in the JSON API.
@@ -187,13 +217,15 @@ impl PartitionLag {
 }
 
 impl WaitingOn {
-    /// What is told of a record. A time that lies in the future, or before the epoch, is taken for no time.
-    pub fn new(record: &Record, offset: i64) -> WaitingOn {
+    /// What is told of a record. A time that lies in the future, or before there was a Kafka, is taken for no time.
+    pub fn new(record: &Record, offset: i64, is_held: bool) -> WaitingOn {
         let latest = record.received_at.plus(CLOCKS_DIFFER);
-        let told = record.timestamp.filter(|at| *at <= latest && at.as_nanos() > 0);
+        let told = record.timestamp.filter(|at| (EARLIEST..=latest).contains(at));
         WaitingOn {
             offset,
             at: told.unwrap_or(record.received_at),
+            clock: if told.is_some() { Clock::Record } else { Clock::Receipt },
+            is_held,
             event_type: record.event.event_type.clone(),
             key: record.key_text().map(str::to_owned),
         }
@@ -206,4 +238,28 @@ fn sum<'a>(partitions: impl Iterator<Item = &'a PartitionLag>) -> Option<u64> {
 
 fn longest<'a>(partitions: impl Iterator<Item = &'a PartitionLag>) -> Option<u64> {
     partitions.filter_map(PartitionLag::lag_ms).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Entry;
+    use crate::fixture;
+
+    #[test]
+    fn a_time_in_the_future_or_of_another_unit_is_replaced_by_our_receipt_and_says_so() {
+        let Entry::Record(mut record) = fixture::record("orders", 0, 1).at(10.0).entry() else { panic!("a record") };
+        let mut check = |timestamp: Option<Timestamp>| {
+            record.timestamp = timestamp;
+            let on = WaitingOn::new(&record, 1, true);
+            assert!(on.clock == Clock::Record || on.at == record.received_at);
+            on.clock
+        };
+        let received = fixture::at(10.0);
+        assert_eq!(check(Some(received.minus(Duration::from_secs(3_600)))), Clock::Record);
+        assert_eq!(check(Some(received.plus(Duration::from_secs(30)))), Clock::Record, "clocks differ a little");
+        assert_eq!(check(Some(received.plus(Duration::from_secs(3_600)))), Clock::Receipt);
+        assert_eq!(check(Some(Timestamp::from_millis(1_795_442_531))), Clock::Receipt, "seconds, not milliseconds");
+        assert_eq!(check(None), Clock::Receipt);
+    }
 }

@@ -37,7 +37,7 @@ pub struct Topic {
     pub rate: f64,
     /// The latest of its records in the window.
     pub last: Option<Timestamp>,
-    /// Services that consumed from it in the window, by their spans.
+    /// Consumer groups that commit or own something of it, and services that consumed from it in the window, by their spans.
     pub readers: Vec<String>,
     /// Services that published to it in the window, by their spans and by what their events say.
     pub writers: Vec<String>,
@@ -99,6 +99,7 @@ pub async fn list(store: &dyn Store, board: &Board, window: Duration, now: Times
         }
     }
     let services = counts.services().await?;
+    let groups = groups_by_topic(board);
     let mut topics: Vec<Topic> = found.into_values().collect();
     for name in services.writes.keys().chain(services.reads.keys()) {
         if !topics.iter().any(|topic| topic.topic == *name) && topics.len() < TOPICS_MAX * 2 {
@@ -107,7 +108,9 @@ pub async fn list(store: &dyn Store, board: &Board, window: Duration, now: Times
     }
     for topic in &mut topics {
         topic.writers = services.writes.get(&topic.topic).cloned().unwrap_or_default().into_iter().collect();
-        topic.readers = services.reads.get(&topic.topic).cloned().unwrap_or_default().into_iter().collect();
+        let groups = topic.source.as_ref().and_then(|source| groups.get(&(source.clone(), topic.topic.clone())));
+        let readers = services.reads.get(&topic.topic).into_iter().chain(groups).flatten().cloned();
+        topic.readers = readers.collect::<BTreeSet<String>>().into_iter().collect();
     }
     Ok(Topics { topics, at_least: counts.at_least })
 }
@@ -145,9 +148,10 @@ pub async fn detail(
     let publishers = counts.by(published, Field::Service, SERVICES_MAX).await?;
     let writers: BTreeSet<String> = producers.into_iter().chain(publishers).map(|row| row.value).collect();
     known.writers = writers.into_iter().collect();
-    known.readers =
-        counts.by(consumed.clone(), Field::Service, SERVICES_MAX).await?.into_iter().map(|row| row.value).collect();
-    known.readers.sort();
+    let consumers = counts.by(consumed.clone(), Field::Service, SERVICES_MAX).await?.into_iter().map(|row| row.value);
+    let groups_of = groups_by_topic(board).remove(&(source.clone(), topic.to_owned())).unwrap_or_default();
+    let readers: BTreeSet<String> = consumers.chain(groups_of).collect();
+    known.readers = readers.into_iter().collect();
     let types = pairs(counts.by(records, Field::Type, TOPICS_MAX).await?);
     let groups = pairs(counts.by(consumed, Field::Group, SERVICES_MAX).await?);
     let steps = dense(all.map(|row| row.steps).unwrap_or_default(), now.minus(window), now, step);
@@ -178,6 +182,18 @@ pub fn dense(counted: Vec<(Timestamp, u64)>, from: Timestamp, to: Timestamp, ste
 
 /// The longest series that [`dense`] makes: more steps than a drawing has pixels to show.
 pub const STEPS_MAX: i64 = 2_000;
+
+/// Which groups read a topic, by what they committed or own.
+fn groups_by_topic(board: &Board) -> BTreeMap<(SourceName, String), BTreeSet<String>> {
+    let mut by_topic: BTreeMap<(SourceName, String), BTreeSet<String>> = BTreeMap::new();
+    for group in board.groups().iter().flat_map(|groups| groups.iter()) {
+        for topic in group.topics() {
+            let key = (group.source.clone(), topic.to_owned());
+            by_topic.entry(key).or_default().insert(group.group.clone());
+        }
+    }
+    by_topic
+}
 
 fn empty(topic: &str) -> Topic {
     Topic {
@@ -265,7 +281,7 @@ impl Tally<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::{ChannelStatus, SourceState, SourceStatus};
+    use crate::board::{ChannelStatus, PartitionBounds, SourceState, SourceStatus};
     use crate::checkpoint::Checkpoint;
     use crate::fixture;
     use crate::memory::Memory;
@@ -282,7 +298,12 @@ mod tests {
         ];
         store.append(entries, Checkpoint::none("main".into())).await.unwrap();
         let board = Board::default();
-        let channel = |name: &str| ChannelStatus { channel: name.to_owned(), partitions: 3, records: Some(50) };
+        let channel = |name: &str| ChannelStatus {
+            channel: name.to_owned(),
+            partitions: 3,
+            records: Some(50),
+            bounds: [PartitionBounds { partition: 0, begin: 0, end: 50 }].into(),
+        };
         board.post(SourceStatus {
             name: "main".into(),
             kind: "kafka".to_owned(),

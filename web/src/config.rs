@@ -17,11 +17,18 @@ pub struct Config {
     pub public_url: Option<PublicUrl>,
     /// Lets everybody in on a non-loopback address without `[[access]]`. Off by default: payloads are nobody else's business.
     pub allow_unauthenticated: bool,
+    /// Whether `/metrics` tells consumer lag by partition, and not only by topic: 200 times as many samples for a topic of 200 partitions.
+    pub metrics_partitions: bool,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7455)), public_url: None, allow_unauthenticated: false }
+        Config {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7455)),
+            public_url: None,
+            allow_unauthenticated: false,
+            metrics_partitions: false,
+        }
     }
 }
 

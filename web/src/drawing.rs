@@ -5,6 +5,7 @@
 
 pub mod axis; // round ticks
 pub mod budget; // where the time of a flow went
+pub mod course; // a course over time, with axes and marks
 pub mod label; // where text has room
 pub mod scale; // from times to places across
 pub mod scene; // what is to be drawn of a flow: lanes, bars, dots, lines

@@ -133,6 +133,7 @@ fn state(
         board,
         links: Links::below(prefix),
         door: Arc::new(door(config, access)?),
+        metrics_partitions: config.metrics_partitions,
         started: Instant::now(),
         stopping,
     })

@@ -22,6 +22,8 @@ pub struct AppState {
     pub links: Links,
     /// Who may come in.
     pub door: Arc<Door>,
+    /// Whether `/metrics` tells consumer lag by partition.
+    pub metrics_partitions: bool,
     /// When the console started.
     pub started: Instant,
     /// Cancelled once the console is to stop: streams end themselves.

@@ -146,6 +146,17 @@ pub fn clock_short(at: Timestamp, now: Timestamp) -> String {
     clock.rsplit_once('.').map_or(clock.clone(), |(whole, _)| whole.to_owned())
 }
 
+/// A tick of a time axis that is so long, in nanoseconds: `14:05`, `14:05:30` on a short one, `Nov 23 06:00` over days.
+pub fn tick(at: Timestamp, axis_nanos: u64) -> String {
+    const MINUTE: u64 = 60_000_000_000;
+    let format = match axis_nanos {
+        nanos if nanos < 10 * MINUTE => "%H:%M:%S",
+        nanos if nanos <= 26 * 60 * MINUTE => "%H:%M",
+        _ => "%b %-d %H:%M",
+    };
+    civil(at).map_or_else(|| at.to_string(), |at| at.strftime(format).to_string())
+}
+
 fn civil(at: Timestamp) -> Option<jiff::civil::DateTime> {
     Some(TimeZone::UTC.to_datetime(jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos())).ok()?))
 }

@@ -190,6 +190,7 @@ impl Source for Kafka {
             topics: self.selection.clone(),
             store: beside.store,
             board: beside.board,
+            redactor: beside.redactor,
             runtime: tokio::runtime::Handle::current(),
             stop: beside.stop,
         };

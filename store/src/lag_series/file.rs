@@ -270,7 +270,9 @@ fn take_in(series: &mut Series, stored: StoredGroup) {
         for ((((partition, since), gap), first), more) in rows.zip(points.first).zip(points.second) {
             at_ms += since;
             let place = topic.as_ref().map(|topic| (topic, partition));
-            if let Some(line) = series.groups.get_mut(&(source.clone(), group.clone())).and_then(|lines| lines.line(place)) {
+            if let Some(line) =
+                series.groups.get_mut(&(source.clone(), group.clone())).and_then(|lines| lines.line(place))
+            {
                 line.held(at_ms - gap);
             }
             let point = Point { at_ms, until_ms: at_ms, stored: [first, first + more] };
@@ -286,7 +288,9 @@ impl GroupLines {
     fn line(&mut self, partition: Option<(&Channel, i32)>) -> Option<&mut Line> {
         match partition {
             None => Some(&mut self.sums),
-            Some((topic, partition)) => self.partitions.get_mut(topic).and_then(|all: &mut BTreeMap<i32, Line>| all.get_mut(&partition)),
+            Some((topic, partition)) => {
+                self.partitions.get_mut(topic).and_then(|all: &mut BTreeMap<i32, Line>| all.get_mut(&partition))
+            }
         }
     }
 }

@@ -24,12 +24,7 @@ pub struct Passed {
 }
 
 /// Whether the last of these points is past an offset, and since when.
-pub(super) fn passed(
-    points: &[Point],
-    marks: &[Mark],
-    partition: (&Channel, i32),
-    offset: i64,
-) -> Option<Passed> {
+pub(super) fn passed(points: &[Point], marks: &[Mark], partition: (&Channel, i32), offset: i64) -> Option<Passed> {
     let is_past = |point: &Point| point.values()[0].is_some_and(|committed| committed > offset);
     let n_past = points.iter().rev().take_while(|point| is_past(point)).count();
     let (before, past) = points.split_at(points.len() - n_past);

@@ -127,7 +127,9 @@ fn the_course_of_a_group_is_what_was_last_seen_and_nothing_where_nobody_looked()
         assert_eq!((lags[20], lags[30]), (None, Some(9)), "Sillage was away in between");
         assert_eq!(course[30].lag_ms, Some(900));
     }
-    assert!(series.course((&source, "shipping"), at(0), Duration::from_secs(10), 2).iter().all(|level| level.lag.is_none()));
+    assert!(
+        series.course((&source, "shipping"), at(0), Duration::from_secs(10), 2).iter().all(|level| level.lag.is_none())
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use store::groups::{GroupStatus, PartitionLag, TimeLag};
+use store::groups::{Clock, GroupStatus, PartitionLag, TimeLag};
 use store::position::SourceName;
 
 use super::ask::Names;
@@ -63,6 +63,10 @@ struct PartitionView {
 struct WaitingOnView {
     place: String,
     timestamp: Time,
+    /// `record`, or `receipt` where its own time can't be true.
+    clock: &'static str,
+    /// Whether it is kept, so that there is a flow to look at.
+    held: bool,
     event_type: Option<String>,
     key: Option<String>,
 }
@@ -114,6 +118,11 @@ fn partition(status: &GroupStatus, lag: &PartitionLag) -> PartitionView {
             TimeLag::Waits { on, .. } => Some(WaitingOnView {
                 place: format!("{}@{}", lag.partition, on.offset),
                 timestamp: Time(on.at),
+                clock: match on.clock {
+                    Clock::Record => "record",
+                    Clock::Receipt => "receipt",
+                },
+                held: on.is_held,
                 event_type: on.event_type.clone(),
                 key: on.key.clone(),
             }),

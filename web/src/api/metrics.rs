@@ -1,5 +1,6 @@
 //! For Prometheus and its like: OpenMetrics 1.0 text (prometheus/OpenMetrics : specification/OpenMetrics.md).
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::extract::State;
@@ -7,7 +8,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use store::board::SourceState;
 use store::engine::Stats;
-use store::groups::GroupStatus;
+use store::groups::{GroupStatus, Round};
+use store::position::SourceName;
 
 use super::problem::Problem;
 use crate::page::VERSION;
@@ -74,30 +76,60 @@ fn of_sources(text: &mut Exposition, state: &AppState) {
     }
 }
 
-/// How far consumer groups are behind, by topic. What isn't known has no sample.
+/// How far consumer groups are behind: by topic, or by partition where that is wanted. What isn't known has no sample.
 fn of_groups(text: &mut Exposition, state: &AppState) {
+    const RECORDS: &str = "sillage_consumer_lag_records";
+    const SECONDS: &str = "sillage_consumer_lag_seconds";
     let groups = state.board.groups();
-    let topics: Vec<_> = groups
-        .iter()
-        .flat_map(|groups| groups.iter())
-        .flat_map(|group| group.topics().into_iter().map(move |topic| (group, topic, group.of_topic(topic))))
-        .collect();
-    let labels = |group: &GroupStatus, topic: &str| [group.source.to_string(), group.group.clone(), topic.to_owned()];
-    let mut family = |name: &str, help: &str, value: &dyn Fn((Option<u64>, Option<u64>)) -> Option<f64>| {
-        text.family(name, "gauge", help);
-        for (group, topic, lag) in &topics {
-            if let Some(value) = value(*lag) {
-                let [source, group, topic] = labels(group, topic);
-                text.sample(name, &[("source", &source), ("group", &group), ("topic", &topic)], value);
-            }
+    let groups = || groups.iter().flat_map(|groups| groups.iter());
+    let mut lags: Vec<(&GroupStatus, &str, Option<String>, [Option<f64>; 2])> = Vec::new();
+    for group in groups() {
+        let figures = |records: Option<u64>, ms: Option<u64>| {
+            [records.map(|records| records as f64), ms.map(|ms| ms as f64 / 1e3)]
+        };
+        if state.metrics_partitions {
+            lags.extend(group.partitions.iter().map(|lag| {
+                (group, lag.topic.as_str(), Some(lag.partition.to_string()), figures(lag.lag, lag.lag_ms()))
+            }));
+        } else {
+            lags.extend(group.topics().into_iter().map(|topic| {
+                let (records, ms) = group.of_topic(topic);
+                (group, topic, None, figures(records, ms))
+            }));
         }
-    };
-    family("sillage_consumer_lag_records", "Offsets between what a group committed and the end of a topic.", &|lag| {
-        lag.0.map(|records| records as f64)
-    });
-    family("sillage_consumer_lag_seconds", "How long the first record that a group has yet to read waits.", &|lag| {
-        lag.1.map(|ms| ms as f64 / 1e3)
-    });
+    }
+    let families = [
+        (RECORDS, "Offsets between what a group committed and the end of a topic or partition."),
+        (SECONDS, "How long the first record that a group has yet to read waits."),
+    ];
+    for (number, (name, help)) in families.into_iter().enumerate() {
+        text.family(name, "gauge", help);
+        for (group, topic, partition, figures) in &lags {
+            let Some(value) = figures[number] else { continue };
+            let mut labels = vec![("source", group.source.as_str()), ("group", &group.group), ("topic", topic)];
+            labels.extend(partition.as_deref().map(|partition| ("partition", partition)));
+            text.sample(name, &labels, value);
+        }
+    }
+    of_rounds(text, &state.board.rounds());
+}
+
+/// What it costs to ask for groups.
+fn of_rounds(text: &mut Exposition, rounds: &BTreeMap<SourceName, Round>) {
+    text.family("sillage_groups_round_seconds", "gauge", "How long the latest round of asking for groups took.");
+    for (source, round) in rounds {
+        text.sample("sillage_groups_round_seconds", &[("source", source.as_str())], round.took.as_secs_f64());
+    }
+    text.family("sillage_groups_partitions", "gauge", "Partitions of groups that the latest round saw.");
+    for (source, round) in rounds {
+        text.sample("sillage_groups_partitions", &[("source", source.as_str())], round.partitions as f64);
+    }
+    text.family("sillage_groups_requests", "counter", "Requests that brokers got for groups, by kind.");
+    for (source, round) in rounds {
+        for (kind, sent) in &round.requests {
+            text.sample("sillage_groups_requests_total", &[("source", source.as_str()), ("kind", kind)], *sent as f64);
+        }
+    }
 }
 
 /// Metrics as text.

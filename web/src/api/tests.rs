@@ -297,7 +297,12 @@ fn status(state: SourceState, error: Option<&str>) -> SourceStatus {
         since: fixture::START,
         behind_ms: Some(1_500),
         received: 6,
-        channels: vec![ChannelStatus { channel: "orders".to_owned(), partitions: 4, records: Some(2) }],
+        channels: vec![ChannelStatus {
+            channel: "orders".to_owned(),
+            partitions: 4,
+            records: Some(2),
+            bounds: [].into(),
+        }],
         unseen: Vec::new(),
     }
 }

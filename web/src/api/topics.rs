@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use store::Timestamp;
+use store::board::{PartitionBounds, Retention};
 use store::position::SourceName;
 use store::query::{WINDOW_DEFAULT, duration};
 use store::topics::{Period, Topic, detail};
@@ -65,9 +66,28 @@ struct TopicView {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DetailView {
+    /// Where each partition begins and ends; empty where that can't be seen.
+    bounds: Vec<BoundsView>,
+    /// Null where it can't be seen.
+    retention: Option<RetentionView>,
     types: Vec<CountView>,
     groups: Vec<CountView>,
     steps: Vec<(Time, u64)>,
+}
+
+#[derive(Serialize)]
+struct BoundsView {
+    partition: i32,
+    begin: i64,
+    end: i64,
+}
+
+/// Null is no limit.
+#[derive(Serialize)]
+struct RetentionView {
+    ms: Option<u64>,
+    bytes: Option<u64>,
+    compacted: bool,
 }
 
 #[derive(Serialize)]
@@ -120,12 +140,32 @@ pub async fn show(
 ) -> Result<Json<TopicsView>, Problem> {
     let window = params.window()?;
     let period = Period { window, step: window / STEPS, now: Timestamp::now() };
-    let found = detail(&*state.store, &state.board, &SourceName::from(source), &topic, period).await?;
+    let source = SourceName::from(source);
+    let found = detail(&*state.store, &state.board, &source, &topic, period).await?;
     let Some(found) = found else {
         return Err(Problem::not_found("no source of this name watches such a topic, and no record of it is kept"));
     };
     let steps = found.steps.into_iter().map(|(at, count)| (Time(at), count)).collect();
-    let detail = DetailView { types: counts(found.types), groups: counts(found.groups), steps };
+    let status = state.board.sources().into_iter().find(|status| status.name == source);
+    let channel = status.and_then(|status| status.channels.into_iter().find(|channel| channel.channel == topic));
+    let bounds = channel.map(|channel| channel.bounds).unwrap_or_default();
+    let bounds = bounds.iter().map(|PartitionBounds { partition, begin, end }| BoundsView {
+        partition: *partition,
+        begin: *begin,
+        end: *end,
+    });
+    let retention = state.board.retention(&source, &topic).map(|Retention { ms, bytes, is_compacted }| RetentionView {
+        ms,
+        bytes,
+        compacted: is_compacted,
+    });
+    let detail = DetailView {
+        bounds: bounds.collect(),
+        retention,
+        types: counts(found.types),
+        groups: counts(found.groups),
+        steps,
+    };
     Ok(Json(TopicsView {
         topics: vec![TopicView::new(found.topic, Some(detail))],
         window_ms: u64::try_from(window.as_millis()).unwrap_or(u64::MAX),

@@ -43,15 +43,16 @@ pub fn ticks(total: u64, ticks_max: u64) -> Vec<Tick> {
     (0..=marks).map(|mark| Tick { at: mark * step, label: label(mark * step, step) }).collect()
 }
 
-/// The smallest round step that isn't below this one.
-fn step(least: u64) -> u64 {
+/// The smallest round step of time that isn't below this one, in nanoseconds.
+pub fn step(least: u64) -> u64 {
     if least <= SECOND / 2 {
         return one_two_five(least, 1);
     }
     STEPS.into_iter().find(|step| *step >= least).unwrap_or_else(|| one_two_five(least, DAY))
 }
 
-fn one_two_five(least: u64, unit: u64) -> u64 {
+/// The smallest step that isn't below this one, of 1, 2 and 5 times a power of ten of a unit.
+pub fn one_two_five(least: u64, unit: u64) -> u64 {
     let mut power = unit;
     loop {
         for times in [1, 2, 5] {

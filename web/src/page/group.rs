@@ -1,4 +1,7 @@
-//! On what does one group wait, and who should read it?
+//! On what does one group wait, who should read it, and how did it come to this?
+
+mod history; // the chart, its table, and what happened
+mod members; // who is there, and how evenly the work is shared out
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,23 +10,17 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
-use store::groups::{GroupStatus, PartitionLag, TimeLag};
+use store::groups::{Clock, GroupStatus, PartitionLag, TimeLag};
 use store::{SourceName, Timestamp};
 
-use crate::drawing::spark::{Spark, level};
 use crate::href::{self, Href};
 use crate::page::flow::headline::Pill;
 use crate::page::groups::{owned, pill, time};
 use crate::page::{Frame, Problem, render};
 use crate::state::AppState;
 use crate::wording;
-
-/// Which lengths of time the chart can show, and what they are called in the address.
-const WINDOWS: [(&str, &str, u64); 4] =
-    [("", "15 min", 15 * 60), ("1h", "1 h", 3_600), ("24h", "24 h", 86_400), ("7d", "7 d", 7 * 86_400)];
-
-/// How many steps the chart has: about one in three pixels.
-const STEPS: u32 = 300;
+use history::History;
+use members::MemberRow;
 
 /// How many partitions one page shows, over all topics.
 const ROWS_MAX: usize = 1_000;
@@ -37,6 +34,9 @@ pub struct Params {
     /// How far back the chart reaches.
     #[serde(default)]
     window: String,
+    /// What it shows: records, or time.
+    #[serde(default)]
+    of: String,
 }
 
 #[derive(Template)]
@@ -48,12 +48,11 @@ struct Group {
     pill: Pill,
     facts: Vec<String>,
     unseen: Option<String>,
-    windows: Vec<(&'static str, Href, bool)>,
-    spark: Option<Spark>,
-    from: String,
-    to: String,
+    history: History,
+    members: Vec<MemberRow>,
     topics: Vec<(String, Href, Vec<Row>)>,
     left_out: usize,
+    asked: String,
 }
 
 /// One partition, as it is shown.
@@ -67,8 +66,17 @@ struct Row {
     end: String,
     lag: String,
     time: String,
-    waiting_on: Option<(String, Href)>,
+    waiting_on: Option<WaitingOn>,
     why: &'static str,
+}
+
+/// The record that a partition waits on.
+struct WaitingOn {
+    text: String,
+    /// Its flow; none where it isn't kept.
+    href: Option<Href>,
+    /// What is to be known of its time.
+    note: &'static str,
 }
 
 /// `GET /group/{source}/{group}`.
@@ -88,9 +96,6 @@ pub async fn show(
     };
     let now = Timestamp::now();
     let here = frame.links.group(source.as_str(), &group);
-    let (chosen, _, seconds) = WINDOWS.into_iter().find(|(name, ..)| *name == params.window).unwrap_or(WINDOWS[0]);
-    let window = Duration::from_secs(seconds);
-    let levels = state.board.lags().course((&source, &group), now.minus(window), window / STEPS, STEPS);
     let mut topics: BTreeMap<&str, Vec<Row>> = BTreeMap::new();
     for lag in status.partitions.iter().take(ROWS_MAX) {
         topics.entry(lag.topic.as_str()).or_default().push(row(&status, lag, &frame));
@@ -102,15 +107,11 @@ pub async fn show(
     Ok(render(&Group {
         pill: pill(status.state),
         facts: facts(&status),
-        windows: WINDOWS
-            .into_iter()
-            .map(|(name, text, _)| (text, here.clone().with("window", name), name == chosen))
-            .collect(),
-        spark: level(&levels, "lag in records"),
-        from: wording::clock_short(now.minus(window), now),
-        to: wording::clock_short(now, now),
+        history: history::of(state.board.lags(), (&source, &group), (&params.window, &params.of), &here, now),
+        members: members::rows(&status),
         topics,
         left_out: status.partitions.len().saturating_sub(ROWS_MAX),
+        asked: wording::clock_short(status.at, now),
         unseen: status.unseen,
         group,
         source: source.to_string(),
@@ -142,12 +143,14 @@ fn facts(status: &GroupStatus) -> Vec<String> {
         let clears = wording::duration(u64::try_from(nanos).unwrap_or(u64::MAX / 2).min(u64::MAX / 2));
         facts.push(format!("would clear in {clears}, at this rate"));
     }
+    facts.extend(members::skew(status));
     match &status.members {
         Some(members) => {
             let members = wording::many(members.len() as u64, "member");
             facts.push(format!("{members}, {} partitions owned", owned(status)));
         }
-        None => facts.push("this broker doesn't tell who the members are".to_owned()),
+        None if status.unseen.is_some() => {}
+        None => facts.push("who the members are can't be seen".to_owned()),
     }
     if let Some(protocol) = &status.protocol {
         let assignor = status.assignor.as_ref().map(|assignor| format!(", {assignor}")).unwrap_or_default();
@@ -168,7 +171,15 @@ fn row(status: &GroupStatus, lag: &PartitionLag, frame: &Frame) -> Row {
             let key = on.key.as_deref().map(|key| format!(" {}", wording::cut(&wording::visible(key), KEY_LETTERS)));
             let place = format!("{}@{}", lag.partition, on.offset);
             let href = frame.links.record_at(status.source.as_str(), lag.topic.as_str(), &place);
-            Some((format!("{what}{}", key.unwrap_or_default()), href))
+            Some(WaitingOn {
+                text: format!("{what}{}", key.unwrap_or_default()),
+                href: on.is_held.then_some(href),
+                note: match (on.clock, on.is_held) {
+                    (Clock::Receipt, _) => "its own time can't be true: since we received it",
+                    (Clock::Record, false) => "not kept here: only its time was looked up",
+                    (Clock::Record, true) => "",
+                },
+            })
         }
         TimeLag::Nothing | TimeLag::Unknown(_) => None,
     };
@@ -191,33 +202,4 @@ fn row(status: &GroupStatus, lag: &PartitionLag, frame: &Frame) -> Row {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::http::StatusCode;
-
-    use crate::given::{Console, empty};
-    use crate::page::groups::tests::board;
-
-    #[tokio::test]
-    async fn each_partition_links_the_message_it_waits_on_and_says_who_owns_it() {
-        let page = Console::beside(empty(), board()).page("/group/main/analytics").await;
-        page.shows("lag 1,204 records, 3 min 12 s").shows("grows by 6.1 a second").shows("would never clear");
-        page.shows("OrderPlaced order-1")
-            .shows("analytics-1 127.0.0.1")
-            .shows("nobody")
-            .shows("protocol classic, range");
-        assert!(page.body.contains("href=\"/record/main/orders%20%3Cb%3E/0%4010\""), "{}", page.body);
-    }
-
-    #[tokio::test]
-    async fn what_is_not_known_says_why() {
-        let page = Console::beside(empty(), board()).page("/group/main/never?window=7d").await;
-        page.shows("no commit").shows("nothing is committed").hides("lag 0");
-    }
-
-    #[tokio::test]
-    async fn a_group_that_nobody_knows_says_where_to_look() {
-        let answer = Console::over(empty()).get("/group/main/nobody").await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND);
-        answer.shows("All consumer groups");
-    }
-}
+mod tests;

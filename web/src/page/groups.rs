@@ -1,5 +1,7 @@
 //! Who is behind, and by how much?
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use askama::Template;
@@ -29,6 +31,12 @@ pub struct Params {
     /// Only groups whose name, or a topic of theirs, holds this.
     #[serde(default)]
     name: String,
+    /// Only groups that stand so, by the name of a state in the API; `bad` for all that need somebody.
+    #[serde(default)]
+    state: String,
+    /// Only groups of this source.
+    #[serde(default)]
+    source: String,
     /// What the rows are sorted by; the gravest first where it is left out.
     #[serde(default)]
     sort: Sort,
@@ -47,7 +55,61 @@ enum Sort {
     Lag,
     /// The longest wait first.
     Time,
+    /// Those that grow fastest first.
+    Trend,
+    /// Most members first.
+    Members,
 }
+
+impl Sort {
+    /// Its name in the address; the default has none.
+    fn as_str(self) -> &'static str {
+        match self {
+            Sort::State => "",
+            Sort::Group => "group",
+            Sort::Lag => "lag",
+            Sort::Time => "time",
+            Sort::Trend => "trend",
+            Sort::Members => "members",
+        }
+    }
+
+    fn compare(self, one: &GroupStatus, other: &GroupStatus) -> Ordering {
+        let by_name = || (&one.group, &one.source).cmp(&(&other.group, &other.source));
+        let by_grade = match self {
+            Sort::Group => Ordering::Equal,
+            Sort::State => other.state.cmp(&one.state).then_with(|| other.lag().cmp(&one.lag())),
+            Sort::Lag => other.lag().cmp(&one.lag()),
+            Sort::Time => other.lag_ms().cmp(&one.lag_ms()),
+            Sort::Trend => {
+                let trend = |status: &GroupStatus| status.trend.unwrap_or(f64::NEG_INFINITY);
+                trend(other).total_cmp(&trend(one))
+            }
+            Sort::Members => {
+                let members = |status: &GroupStatus| status.members.as_ref().map(Vec::len);
+                members(other).cmp(&members(one))
+            }
+        };
+        by_grade.then_with(by_name)
+    }
+}
+
+/// States to choose, gravest first, and their words.
+const STATES: [LagState; 10] = [
+    LagState::BelowStart,
+    LagState::Rewound,
+    LagState::Stalled,
+    LagState::Stopped,
+    LagState::FallingBehind,
+    LagState::Behind,
+    LagState::NoCommit,
+    LagState::CatchingUp,
+    LagState::KeepingUp,
+    LagState::Unseen,
+];
+
+/// The name of all states together that need somebody.
+const BAD: &str = "bad";
 
 #[derive(Template)]
 #[template(path = "page/groups.html")]
@@ -55,6 +117,10 @@ struct Groups {
     frame: Frame,
     name: String,
     sorted_by: &'static str,
+    /// To choose: the name in the address, the words, whether it is chosen.
+    states: Vec<(&'static str, String, bool)>,
+    sources: Vec<(String, bool)>,
+    is_filtered: bool,
     heads: Vec<Head>,
     rows: Vec<Row>,
     left_out: usize,
@@ -92,44 +158,53 @@ pub async fn show(State(state): State<AppState>, Query(params): Query<Params>, f
         .iter()
         .flat_map(|groups| groups.iter())
         .filter(|status| holds(&status.group) || status.topics().into_iter().any(holds))
+        .filter(|status| params.source.is_empty() || status.source.as_str() == params.source)
+        .filter(|status| match params.state.as_str() {
+            "" => true,
+            BAD => needs_somebody(status.state),
+            state => status.state.as_str() == state,
+        })
         .collect();
-    found.sort_by(|one, other| {
-        let by_name = || (&one.group, &one.source).cmp(&(&other.group, &other.source));
-        match params.sort {
-            Sort::State => other.state.cmp(&one.state).then_with(|| other.lag().cmp(&one.lag())).then_with(by_name),
-            Sort::Group => by_name(),
-            Sort::Lag => other.lag().cmp(&one.lag()).then_with(by_name),
-            Sort::Time => other.lag_ms().cmp(&one.lag_ms()).then_with(by_name),
-        }
-    });
+    found.sort_by(|one, other| params.sort.compare(one, other));
     let left_out = found.len().saturating_sub(ROWS_MAX);
     let now = Timestamp::now();
     let rows = found.into_iter().take(ROWS_MAX).map(|status| row(status, &state, &frame, now)).collect();
-    let here = frame.links.groups().with("name", &params.name);
-    let head = |text, sort, name, order, is_number| Head {
+    let here =
+        frame.links.groups().with("name", &params.name).with("state", &params.state).with("source", &params.source);
+    let head = |text, sort: Sort, order, is_number| Head {
         text,
-        href: here.clone().with("sort", name),
+        href: here.clone().with("sort", sort.as_str()),
         sorted: if params.sort == sort { order } else { "" },
         is_number,
     };
     let heads = vec![
-        head("Group", Sort::Group, "group", "ascending", false),
-        head("State", Sort::State, "", "descending", false),
-        head("Lag, records", Sort::Lag, "lag", "descending", true),
-        head("Lag, time", Sort::Time, "time", "descending", true),
+        head("Group", Sort::Group, "ascending", false),
+        head("State", Sort::State, "descending", false),
+        head("Lag, records", Sort::Lag, "descending", true),
+        head("Lag, time", Sort::Time, "descending", true),
+        head("Last 15 min", Sort::Trend, "descending", false),
+        head("Members", Sort::Members, "descending", true),
     ];
-    let sorted_by = match params.sort {
-        Sort::State => "",
-        Sort::Group => "group",
-        Sort::Lag => "lag",
-        Sort::Time => "time",
-    };
-    render(&Groups { heads, rows, left_out, name: params.name, sorted_by, frame })
+    let chosen = |state: &str| params.state == state;
+    let states = STATES.into_iter().map(|state| (state.as_str(), pill(state).text, chosen(state.as_str())));
+    let states = std::iter::once((BAD, "needs somebody".to_owned(), chosen(BAD))).chain(states).collect();
+    let sources: BTreeSet<&str> =
+        all.iter().flat_map(|groups| groups.iter()).map(|status| status.source.as_str()).collect();
+    let sources = sources.into_iter().map(|source| (source.to_owned(), source == params.source)).collect();
+    let is_filtered = !(params.name.is_empty() && params.state.is_empty() && params.source.is_empty());
+    let sorted_by = params.sort.as_str();
+    render(&Groups { heads, rows, left_out, name: params.name, sorted_by, states, sources, is_filtered, frame })
+}
+
+/// Whether somebody should look at a group that stands so.
+fn needs_somebody(state: LagState) -> bool {
+    pill(state).tone != "ok" && !matches!(state, LagState::NoCommit | LagState::Unseen)
 }
 
 fn row(status: &GroupStatus, state: &AppState, frame: &Frame, now: Timestamp) -> Row {
     let group = (&status.source, status.group.as_str());
-    let levels = state.board.lags().course(group, now.minus(WINDOW), WINDOW / STEPS, STEPS);
+    let course = state.board.lags().course(group, now.minus(WINDOW), WINDOW / STEPS, STEPS);
+    let levels: Vec<Option<u64>> = course.iter().map(|level| level.lag).collect();
     let topics: Vec<String> = status.topics().into_iter().map(str::to_owned).collect();
     Row {
         href: frame.links.group(status.source.as_str(), &status.group),
@@ -141,10 +216,7 @@ fn row(status: &GroupStatus, state: &AppState, frame: &Frame, now: Timestamp) ->
         time: time(status.lag_ms()),
         spark: level(&levels, "lag in records"),
         owned: owned(status),
-        members: match &status.members {
-            Some(members) => wording::many(members.len() as u64, "member"),
-            None => "members aren't told".to_owned(),
-        },
+        members: status.members.as_ref().map_or_else(|| "–".to_owned(), |all| wording::count(all.len() as u64)),
     }
 }
 
@@ -189,7 +261,7 @@ pub mod tests {
     use std::sync::Arc;
 
     use store::Board;
-    use store::groups::{Member, PartitionLag, TimeLag, WaitingOn};
+    use store::groups::{Clock, Member, PartitionLag, TimeLag, WaitingOn};
 
     use super::*;
     use crate::given::{Console, empty};
@@ -198,6 +270,8 @@ pub mod tests {
         let on = WaitingOn {
             offset: 10,
             at: Timestamp::now(),
+            clock: Clock::Record,
+            is_held: true,
             event_type: Some("OrderPlaced".to_owned()),
             key: Some("order-1".to_owned()),
         };
@@ -271,6 +345,9 @@ pub mod tests {
         assert!(text.find("billing").unwrap() < text.find("never").unwrap());
         console.page("/groups?name=BILL").await.shows("billing").hides("analytics");
         console.page("/groups?name=nothing").await.shows("No group");
+        console.page("/groups?state=noCommit").await.shows("never").hides("analytics");
+        console.page("/groups?state=bad&sort=trend").await.shows("analytics").hides("never");
+        console.page("/groups?source=other").await.shows("No group").hides("analytics");
         Console::over(empty()).page("/groups").await.shows("No consumer group");
     }
 

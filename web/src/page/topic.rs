@@ -1,11 +1,14 @@
 //! What is in one topic, who writes it, who reads it, how fast?
 
+mod jump; // to an offset or a time
+
 use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
+use store::board::{PartitionBounds, Retention};
 use store::engine::{Cursor, PageRequest};
 use store::query::Field;
 use store::topics::{self, Period};
@@ -13,6 +16,8 @@ use store::{Entry, Record, SourceName, Timestamp};
 
 use crate::drawing::spark::{Spark, spark};
 use crate::href::{self, Href};
+use crate::page::flow::headline::Pill;
+use crate::page::groups;
 use crate::page::topics::WINDOW;
 use crate::page::{Frame, Problem, render};
 use crate::state::AppState;
@@ -33,6 +38,9 @@ pub struct Params {
     /// Only records that this query holds for.
     #[serde(default)]
     q: String,
+    /// Only records from this place or time on, towards older ones: see [`jump`].
+    #[serde(default)]
+    at: String,
     /// Where the page begins.
     cursor: Option<String>,
 }
@@ -46,7 +54,12 @@ struct Topic {
     here: Href,
     facts: Vec<(&'static str, String)>,
     types: Vec<(String, String, Href)>,
-    groups: Vec<(String, String)>,
+    partitions: Vec<PartitionRow>,
+    partitions_left_out: usize,
+    readers: Vec<Reader>,
+    at: String,
+    /// What came of the jump, where there is something to say.
+    jumped: Option<String>,
     spark: Option<Spark>,
     q: String,
     mistake: Option<String>,
@@ -55,6 +68,28 @@ struct Topic {
     first: bool,
     cut: Option<String>,
 }
+
+/// One partition, as it is shown.
+struct PartitionRow {
+    partition: i32,
+    begin: String,
+    end: String,
+    records: String,
+}
+
+/// A group that reads the topic.
+struct Reader {
+    group: String,
+    /// Its page; none where only spans tell of it.
+    href: Option<Href>,
+    pill: Option<Pill>,
+    lag: String,
+    time: String,
+    seen: String,
+}
+
+/// How many partitions one page shows.
+const PARTITIONS_MAX: usize = 200;
 
 /// One record, as it is shown.
 struct Row {
@@ -90,9 +125,17 @@ pub async fn show(
     let of_topic = store::Query::Kind(store::entry::Kind::Record)
         .and(store::Query::is(Field::Source, source.as_str()))
         .and(store::Query::is(Field::Topic, &topic));
-    let (query, mistake) = match store::Query::parse(&params.q) {
+    let (query, mut mistake) = match store::Query::parse(&params.q) {
         Ok(asked) => (of_topic.and(asked), None),
         Err(error) => (of_topic, Some(error.to_string())),
+    };
+    let (query, target) = match jump::read(&params.at, now) {
+        Ok(None) => (query, None),
+        Ok(Some(jump)) => (query.and(jump.query()), Some(jump)),
+        Err(why) => {
+            mistake = Some(why);
+            (query, None)
+        }
     };
     let after = params.cursor.as_deref().and_then(Cursor::from_text);
     let first = after.is_none();
@@ -105,6 +148,12 @@ pub async fn show(
     if let Some(records) = known.records {
         facts.push(("in the broker", wording::many(records, "record")));
     }
+    facts
+        .push(("rate", wording::rate(known.seen, if known.rate > 0.0 { known.seen as f64 / known.rate } else { 1.0 })));
+    facts.push(("retention", retention(state.board.retention(&source, &topic))));
+    let watched = state.board.sources().into_iter().find(|status| status.name == source);
+    let channel = watched.and_then(|status| status.channels.into_iter().find(|channel| channel.channel == topic));
+    let bounds = channel.map(|channel| channel.bounds).unwrap_or_default();
     let named = |names: &[String]| if names.is_empty() { "nobody seen".to_owned() } else { names.join(", ") };
     facts.push(("written by", named(&known.writers)));
     facts.push(("read by", named(&known.readers)));
@@ -119,7 +168,11 @@ pub async fn show(
                 (name.clone(), wording::count(*many), here.clone().with("q", &query))
             })
             .collect(),
-        groups: detail.groups.iter().map(|(name, many)| (name.clone(), wording::count(*many))).collect(),
+        partitions: bounds.iter().take(PARTITIONS_MAX).map(partition).collect(),
+        partitions_left_out: bounds.len().saturating_sub(PARTITIONS_MAX),
+        readers: readers(&state, (&source, &topic), &detail.groups, &frame),
+        jumped: target.and_then(|target| target.says(found.entries.first().map(|held| &*held.entry))),
+        at: params.at.clone(),
         spark: spark(&detail.steps, STEP, "records"),
         rows: found
             .entries
@@ -129,7 +182,9 @@ pub async fn show(
                 Entry::Span(_) | Entry::Log(_) => None,
             })
             .collect(),
-        next: found.next.map(|cursor| here.clone().with("q", &params.q).with("cursor", &cursor.to_text())),
+        next: found
+            .next
+            .map(|cursor| here.clone().with("q", &params.q).with("at", &params.at).with("cursor", &cursor.to_text())),
         first,
         cut: found.cut,
         q: params.q,
@@ -139,6 +194,63 @@ pub async fn show(
         here,
         frame,
     }))
+}
+
+fn partition(bounds: &PartitionBounds) -> PartitionRow {
+    let count = |number: i64| wording::count(u64::try_from(number).unwrap_or(0));
+    PartitionRow {
+        partition: bounds.partition,
+        begin: count(bounds.begin),
+        end: count(bounds.end),
+        records: count(bounds.end - bounds.begin),
+    }
+}
+
+/// How long a topic keeps its records, in words.
+fn retention(retention: Option<Retention>) -> String {
+    let Some(retention) = retention else { return "can't be seen".to_owned() };
+    let time = retention.ms.map(|ms| wording::duration(ms.saturating_mul(1_000_000)));
+    let size = retention.bytes.map(|bytes| format!("{} a partition", wording::bytes(bytes)));
+    let limits: Vec<String> = time.into_iter().chain(size).collect();
+    match (limits.is_empty(), retention.is_compacted) {
+        (true, true) => "the latest of each key".to_owned(),
+        (true, false) => "for ever".to_owned(),
+        (false, true) => format!("{}, and then the latest of each key", limits.join(", ")),
+        (false, false) => limits.join(", "),
+    }
+}
+
+/// Who reads the topic: groups by what they committed or own, and those that only spans tell of.
+fn readers(
+    state: &AppState,
+    (source, topic): (&SourceName, &str),
+    told: &[(String, u64)],
+    frame: &Frame,
+) -> Vec<Reader> {
+    let seen = |group: &str| told.iter().find(|(name, _)| name == group).map_or(0, |(_, many)| *many);
+    let groups = state.board.groups_of(source);
+    let known = groups.iter().filter(|status| status.topics().contains(&topic)).map(|status| {
+        let (lag, lag_ms) = status.of_topic(topic);
+        let worst = status.partitions.iter().filter(|lag| lag.topic.as_str() == topic).map(|lag| lag.state).max();
+        Reader {
+            group: status.group.clone(),
+            href: Some(frame.links.group(source.as_str(), &status.group)),
+            pill: worst.map(groups::pill),
+            lag: lag.map_or_else(|| "–".to_owned(), wording::count),
+            time: groups::time(lag_ms),
+            seen: wording::count(seen(&status.group)),
+        }
+    });
+    let is_known = |name: &str| groups.iter().any(|status| status.group == name && status.topics().contains(&topic));
+    let others = told.iter().filter(|(name, _)| !name.is_empty() && !is_known(name)).map(|(name, many)| Reader {
+        group: name.clone(),
+        href: None,
+        pill: None,
+        lag: "–".to_owned(),
+        time: "–".to_owned(),
+        seen: wording::count(*many),
+    });
+    known.chain(others).collect()
 }
 
 fn row(record: &Record, frame: &Frame, now: Timestamp) -> Row {
@@ -180,57 +292,4 @@ fn in_topic(position: &store::Position) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use axum::http::StatusCode;
-    use store::memory::Memory;
-    use store::{Checkpoint, Store, fixture};
-
-    use crate::given::{Console, empty};
-
-    async fn console() -> Console {
-        let store = Memory::new();
-        let now = store::Timestamp::now().nanos_since(fixture::START) as f64 / 1e9;
-        let entries = (0..120_i32)
-            .map(|i| {
-                let record =
-                    fixture::record("orders", 0, i64::from(i)).event("OrderPlaced").key(&format!("order-{i:03}"));
-                record.body(format!("{{\"note\":\"<script>{i}</script>\"}}")).at(now - 200.0 + f64::from(i)).entry()
-            })
-            .collect();
-        store.append(entries, Checkpoint::none("main".into())).await.unwrap();
-        Console::over(Arc::new(store))
-    }
-
-    #[tokio::test]
-    async fn records_are_shown_newest_first_a_page_at_a_time() {
-        let console = console().await;
-        let page = console.page("/topic/main/orders").await;
-        page.shows("order-119").shows("order-070").hides("order-069").shows("OrderPlaced 120");
-        let (_, rest) = page.body.split_once("rel=\"next\" href=\"").expect("there is a next page");
-        let next = rest.split_once('"').unwrap().0.replace("&#38;", "&");
-        console.page(&next).await.shows("order-069").hides("order-119");
-    }
-
-    #[tokio::test]
-    async fn a_filter_finds_and_a_mistake_in_it_is_said() {
-        let console = console().await;
-        console.page("/topic/main/orders?q=key:order-017").await.shows("order-017").hides("order-018");
-        console.page("/topic/main/orders?q=evnt:1").await.shows("evnt");
-    }
-
-    #[tokio::test]
-    async fn a_hostile_body_is_only_text() {
-        let page = console().await.page("/topic/main/orders").await;
-        assert!(!page.body.contains("<script>1"));
-        page.shows("<script>119</script>");
-    }
-
-    #[tokio::test]
-    async fn a_topic_that_nobody_knows_says_where_to_look() {
-        let answer = Console::over(empty()).get("/topic/main/nothing").await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND);
-        answer.shows("No topic nothing is watched").shows("All topics");
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@
 )]
 
 mod handle; // queue, options and answers, each freed once
+mod words; // what the broker calls states and protocols
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char};
@@ -24,6 +25,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use crate::source::kafka::client::Hearing;
 use handle::{Options, Queue};
+use words::{protocol, state};
 
 /// A topic's id, which another topic of the same name doesn't share. Brokers tell it since Kafka 2.8.
 pub type TopicId = (i64, i64);
@@ -37,6 +39,15 @@ pub struct Listed {
     pub group: String,
     pub state: Option<&'static str>,
     pub protocol: Option<&'static str>,
+    /// Its members never joined: they assign partitions to themselves, and only commit.
+    pub is_simple: bool,
+}
+
+/// The groups that were listed, and whether every broker answered.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AllListed {
+    pub groups: Vec<Listed>,
+    pub is_complete: bool,
 }
 
 /// What the broker tells of a group.
@@ -85,17 +96,17 @@ pub fn topic_ids(client: &Client<Hearing>, names: &[&str], timeout: Duration) ->
     unsafe { ids_of(event.pointer) }
 }
 
-/// The groups that the brokers list; share groups are unknown to librdkafka 2.12 and left out by it. Blocks.
-pub fn list_groups(client: &Client<Hearing>, timeout: Duration) -> Result<Vec<Listed>, RDKafkaErrorCode> {
+/// The groups that the brokers list; share and streams groups are unknown to librdkafka 2.12 and left out by it. Blocks.
+pub fn list_groups(client: &Client<Hearing>, timeout: Duration) -> Result<AllListed, RDKafkaErrorCode> {
     let queue = Queue::new(client);
     let options = Options::new(client, Operation::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS, timeout);
     // SAFETY: all three live through the call, and librdkafka copies the options into its request.
     unsafe { librdkafka::rd_kafka_ListConsumerGroups(client.native_ptr(), options.pointer, queue.pointer) };
     let event = queue.next(timeout).ok_or(RDKafkaErrorCode::OperationTimedOut)?;
     event.succeeded()?;
-    let mut groups = Vec::new();
+    let mut all = AllListed::default();
     // SAFETY: the result is null unless the event is of this kind; the array has `count` elements, none of them null; the ids are
-    // C strings; all of it lives as long as `event`, and is copied.
+    // C strings; all of it lives as long as `event`, and is copied. Of the errors only the number is asked.
     unsafe {
         let result = librdkafka::rd_kafka_event_ListConsumerGroups_result(event.pointer);
         if result.is_null() {
@@ -105,14 +116,17 @@ pub fn list_groups(client: &Client<Hearing>, timeout: Duration) -> Result<Vec<Li
         let listed_of = librdkafka::rd_kafka_ListConsumerGroups_result_valid(result, &mut count);
         for index in 0..count {
             let listing_of = *listed_of.add(index);
-            groups.push(Listed {
+            all.groups.push(Listed {
                 group: text_of(librdkafka::rd_kafka_ConsumerGroupListing_group_id(listing_of)),
                 state: state(librdkafka::rd_kafka_ConsumerGroupListing_state(listing_of)),
                 protocol: protocol(librdkafka::rd_kafka_ConsumerGroupListing_type(listing_of)),
+                is_simple: librdkafka::rd_kafka_ConsumerGroupListing_is_simple_consumer_group(listing_of) != 0,
             });
         }
+        librdkafka::rd_kafka_ListConsumerGroups_result_errors(result, &mut count);
+        all.is_complete = count == 0;
     }
-    Ok(groups)
+    Ok(all)
 }
 
 /// What the brokers tell of these groups, one request a group; those that they refuse to tell of are left out. Blocks.
@@ -246,28 +260,6 @@ fn ask_committed(
 /// Names as C has them; those with a zero in them, which no broker allows, are left out.
 fn c_strings(names: &[&str]) -> Vec<CString> {
     names.iter().filter_map(|name| CString::new(*name).ok()).collect()
-}
-
-fn state(state: librdkafka::rd_kafka_consumer_group_state_t) -> Option<&'static str> {
-    use librdkafka::rd_kafka_consumer_group_state_t as State;
-    match state {
-        State::RD_KAFKA_CONSUMER_GROUP_STATE_PREPARING_REBALANCE => Some("PreparingRebalance"),
-        State::RD_KAFKA_CONSUMER_GROUP_STATE_COMPLETING_REBALANCE => Some("CompletingRebalance"),
-        State::RD_KAFKA_CONSUMER_GROUP_STATE_STABLE => Some("Stable"),
-        State::RD_KAFKA_CONSUMER_GROUP_STATE_DEAD => Some("Dead"),
-        State::RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY => Some("Empty"),
-        // Also what librdkafka 2.12 makes of KIP-848's Assigning and Reconciling.
-        _ => None,
-    }
-}
-
-fn protocol(kind: librdkafka::rd_kafka_consumer_group_type_t) -> Option<&'static str> {
-    use librdkafka::rd_kafka_consumer_group_type_t as Type;
-    match kind {
-        Type::RD_KAFKA_CONSUMER_GROUP_TYPE_CONSUMER => Some("consumer"),
-        Type::RD_KAFKA_CONSUMER_GROUP_TYPE_CLASSIC => Some("classic"),
-        _ => None,
-    }
 }
 
 /// Copies a text; empty for null.

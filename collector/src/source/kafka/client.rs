@@ -1,10 +1,12 @@
 //! The librdkafka client: its settings, and what its errors mean for people.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
+use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
@@ -88,6 +90,7 @@ fn random() -> u32 {
 #[derive(Clone, Default)]
 pub struct Hearing {
     last: Arc<Mutex<Option<Trouble>>>,
+    requests: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 /// What librdkafka complained of last.
@@ -103,12 +106,26 @@ impl Hearing {
     pub fn trouble(&self, since: Instant) -> Option<Trouble> {
         self.last.lock().clone().filter(|trouble| trouble.at >= since)
     }
+
+    /// How many requests the brokers got so far, by kind; only of a client that has `statistics.interval.ms`.
+    pub fn requests(&self) -> BTreeMap<String, u64> {
+        self.requests.lock().clone()
+    }
 }
 
 impl ClientContext for Hearing {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // librdkafka repeats itself at every try to connect; what matters to people is on the board, said once.
         tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut requests = BTreeMap::new();
+        for (kind, sent) in statistics.brokers.into_values().flat_map(|broker| broker.req) {
+            *requests.entry(kind).or_default() += u64::try_from(sent).unwrap_or(0);
+        }
+        requests.retain(|_, sent| *sent > 0);
+        *self.requests.lock() = requests;
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -174,8 +191,6 @@ fn short(reason: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn with(key: &str, value: &str) -> Config {

@@ -1,13 +1,25 @@
 //! The thread that asks how far consumer groups are behind, with a client of its own: a slow answer never holds back the tail.
 //!
-//! Every [`POLL_EVERY`]: list the groups, ask what each committed (one request a group, few at once), who its members are (one
-//! request a group), and where the partitions concerned begin and end (two requests a broker that leads some). It joins nothing and
-//! commits nothing. For 500 groups that is some thousand small requests in ten seconds, over all brokers.
+//! Every [`POLL_EVERY`]:
 //!
-//! Not for: deciding how a group stands (`verdict`), since when it waits (`waiting`).
+//! ```text
+//! list the groups                    1 request a broker
+//! who their members are              2 or 3 requests a group that has any, some groups at a time (`asking`)
+//! what each committed                2 requests a group: who coordinates it, and the offsets; 16 at once
+//! where their partitions end         2 requests a broker that leads some
+//! -> how each stands (`verdict`), on which record it waits (`waiting`, `fetching`), what happened to it (`happened`)
+//! ```
+//!
+//! It joins nothing and commits nothing. Ends are asked for last, so that no lag is too small.
+//!
+//! Another thread fetches the records that are waited on and that we don't hold.
 
 mod asking; // what a round asks the brokers
-mod verdict; // how a group stands
+mod fetching; // records whose time nobody told us
+mod happened; // what happened between two looks
+mod retention; // how long topics keep their records
+mod status; // how a group stands, put together
+mod verdict; // how it stands on one partition
 mod waiting; // on which record, and since when
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -17,17 +29,19 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use store::board::{Board, SourceState};
-use store::groups::{GroupStatus, LagState, Member, PartitionLag, TimeLag};
-use store::lag_series::{LagKey, LagSample};
-use store::{Channel, SourceName, Store, Timestamp};
+use store::groups::{GroupStatus, Round, TimeLag};
+use store::lag_series::{LagKey, LagSample, Level, Mark};
+use store::{SourceName, Store, Timestamp};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::admin::{self, Committed, Described, TopicPartition};
+use super::admin::TopicPartition;
 use super::client::Hearing;
-use super::tail::AllBounds;
+use crate::redact::Redactor;
 use crate::source::selection::Selection;
-use verdict::{Look, Window};
+use asking::{Kept, Listing, Names};
+use fetching::Fetching;
+use verdict::Window;
 use waiting::{Behind, Waiting};
 
 /// How often groups are asked for: Burrow's default, and the shortest step that is kept of the course.
@@ -39,11 +53,11 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// How often we look whether the source is up, or everything stops.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// How often librdkafka tells how many requests it sent.
+const COUNT_EVERY_MS: u32 = 5_000;
+
 /// What librdkafka's mock cluster calls itself: it can't list or describe groups, and answers "all partitions" with none.
 const MOCK_CLUSTER: &str = "mockCluster";
-
-const NOT_LISTED: &str = "the broker lists no such group: nobody has used the name yet, or it is a share group, which is not visible through this client";
-const NOT_ANSWERED: &str = "the broker did not tell what this group committed: grant DESCRIBE on the group, and READ or DESCRIBE on its topics";
 
 /// Whose lag is watched, and with what.
 pub struct Watch {
@@ -53,6 +67,7 @@ pub struct Watch {
     pub topics: Selection,
     pub store: Arc<dyn Store>,
     pub board: Arc<Board>,
+    pub redactor: Arc<Redactor>,
     pub runtime: Handle,
     pub stop: CancellationToken,
 }
@@ -61,21 +76,25 @@ pub struct Watch {
 struct Poller {
     watch: Watch,
     selection: Selection,
+    /// The groups of the latest round.
+    names: Names,
+    /// Those that brokers list, and that librdkafka's group calls don't see.
+    others: BTreeSet<String>,
+    described: HashMap<String, Kept>,
     windows: HashMap<(String, TopicPartition), Window>,
     /// The sum of the lags of each group at the latest rounds.
     sums: HashMap<String, VecDeque<(Timestamp, u64)>>,
     waiting: Waiting,
+    rounds: u32,
     list_after: u32,
     said: Option<String>,
 }
 
-/// The groups of a round: by name, and whether the broker listed it.
-type Names = BTreeMap<String, bool>;
-
 /// Polls until told to stop. Blocks; for a thread of its own.
 pub fn run(watch: Watch) {
-    let selection = Selection::new("\0", &watch.groups);
-    let consumer: BaseConsumer<Hearing> = match watch.client_config.create_with_context(Hearing::default()) {
+    let mut config = watch.client_config.clone();
+    config.set("statistics.interval.ms", COUNT_EVERY_MS.to_string());
+    let consumer: BaseConsumer<Hearing> = match config.create_with_context(Hearing::default()) {
         Ok(consumer) => consumer,
         Err(error) => {
             tracing::warn!(source.name = watch.source.as_str(), %error, "consumer groups can't be asked for");
@@ -83,25 +102,45 @@ pub fn run(watch: Watch) {
         }
     };
     let mut poller = Poller {
+        selection: Selection::new("\0", &watch.groups),
         watch,
-        selection,
+        names: Names::new(),
+        others: BTreeSet::new(),
+        described: HashMap::new(),
         windows: HashMap::new(),
         sums: HashMap::new(),
         waiting: Waiting::default(),
+        rounds: 0,
         list_after: 0,
         said: None,
     };
-    let mut next = Instant::now();
-    while !poller.watch.stop.is_cancelled() {
-        if Instant::now() >= next && poller.is_up() {
-            next = Instant::now() + POLL_EVERY;
-            poller.round(&consumer);
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
+    let fetching = Fetching {
+        source: poller.watch.source.clone(),
+        client_config: poller.watch.client_config.clone(),
+        redactor: poller.watch.redactor.clone(),
+        desk: poller.waiting.desk.clone(),
+        stop: poller.watch.stop.clone(),
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| fetching::run(&fetching));
+        poller.run(&consumer);
+    });
 }
 
 impl Poller {
+    fn run(&mut self, consumer: &BaseConsumer<Hearing>) {
+        let mut next = Instant::now();
+        while !self.is_stopping() {
+            if Instant::now() >= next && self.is_up() {
+                next = Instant::now() + POLL_EVERY;
+                self.round(consumer);
+                self.rounds += 1;
+            }
+            let _ = consumer.poll(Duration::ZERO); // hands over what librdkafka has to say; nothing is assigned
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
     fn is_up(&self) -> bool {
         let sources = self.watch.board.sources();
         sources.iter().any(|status| status.name == self.watch.source && status.state == SourceState::Up)
@@ -112,156 +151,85 @@ impl Poller {
     }
 
     fn round(&mut self, consumer: &BaseConsumer<Hearing>) {
+        let begun = Instant::now();
         let Ok(metadata) = consumer.fetch_metadata(None, ANSWER_WITHIN) else { return };
         let is_mock =
             consumer.client().fetch_cluster_id(ANSWER_WITHIN).is_some_and(|cluster| cluster.starts_with(MOCK_CLUSTER));
-        let all: BTreeSet<TopicPartition> = metadata
-            .topics()
-            .iter()
-            .flat_map(|topic| {
-                let led = topic.partitions().iter().filter(|partition| partition.leader() >= 0);
-                led.map(|partition| (topic.name().to_owned(), partition.id()))
-            })
-            .collect();
-        let names = self.names(consumer, is_mock);
-        let committed = self.committed(consumer, &names, &all);
-        let described = if is_mock { HashMap::new() } else { self.described(consumer, &names) };
+        let mut all: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+        for topic in metadata.topics() {
+            let led = topic.partitions().iter().filter(|partition| partition.leader() >= 0);
+            all.insert(topic.name().to_owned(), led.map(|partition| partition.id()).collect());
+        }
+        self.list(consumer, is_mock);
+        if !is_mock {
+            self.describe(consumer);
+        }
+        let committed = self.committed(consumer, &all, is_mock);
+        let names = self.names.clone();
+        let mut read: HashMap<&str, BTreeSet<TopicPartition>> =
+            names.keys().map(|name| (name.as_str(), self.read_by(name, committed.get(name), &all))).collect();
+        let Some(bounds) = asking::bounds(consumer, read.values().flatten(), &all) else { return };
         if self.is_stopping() {
             return;
         }
-        let Some(bounds) = asking::bounds(consumer, &all, &committed, &described) else { return };
         let at = Timestamp::now();
-        let mut groups: Vec<GroupStatus> = names
-            .iter()
-            .map(|(name, is_listed)| {
-                let answer = committed.get(name).and_then(|answer| answer.as_ref().ok());
-                self.status(name, *is_listed, answer, described.get(name), &bounds, at)
-            })
-            .collect();
-        self.look_for_waiting(&mut groups, at);
-        self.remember(&groups, at);
-        self.watch.board.post_groups(&self.watch.source, groups);
-    }
-
-    fn status(
-        &mut self,
-        name: &str,
-        is_listed: bool,
-        committed: Option<&Committed>,
-        described: Option<&Described>,
-        bounds: &AllBounds,
-        at: Timestamp,
-    ) -> GroupStatus {
-        let mut keys: BTreeSet<TopicPartition> = committed.into_iter().flat_map(|all| all.keys().cloned()).collect();
-        let mut owners: HashMap<TopicPartition, usize> = HashMap::new();
-        for (number, member) in described.into_iter().flat_map(|described| described.members.iter().enumerate()) {
-            for owned in &member.owns {
-                keys.insert(owned.clone());
-                owners.insert(owned.clone(), number);
-            }
+        let before = self.watch.board.groups_of(&self.watch.source);
+        let mut groups: Vec<GroupStatus> = Vec::with_capacity(names.len());
+        for (name, listing) in &names {
+            let look = status::GroupLook {
+                name,
+                listing,
+                committed: committed.get(name),
+                described: self.described.get(name).map(|kept| kept.described.clone()),
+                keys: read.remove(name.as_str()).unwrap_or_default(),
+                is_mock,
+            };
+            groups.push(self.status(look, &bounds, of_group(&before, name), at));
         }
-        let mut partitions = Vec::new();
-        for key in keys {
-            let owner = owners.get(&key).copied();
-            let bounds = bounds.get(&key);
-            let look = Look {
-                at,
-                committed: committed.and_then(|all| all.get(&key).copied()),
-                begin: bounds.map(|bounds| bounds.begin),
-                end: bounds.map(|bounds| bounds.end),
-                is_owned: described.map(|_| owner.is_some()),
-            };
-            let state = match committed {
-                Some(_) => self.windows.entry((name.to_owned(), key.clone())).or_default().see(look),
-                None => LagState::Unseen,
-            };
-            partitions.push(PartitionLag {
-                topic: Channel::from(key.0),
-                partition: key.1,
-                committed: look.committed,
-                end: look.end,
-                lag: look.lag(),
-                time: TimeLag::Unknown("nothing is committed"),
-                state,
-                owner,
-            });
-        }
-        let unseen = match committed {
-            None => Some(NOT_ANSWERED.to_owned()),
-            Some(_) if !is_listed && partitions.is_empty() => Some(NOT_LISTED.to_owned()),
-            Some(_) => None,
-        };
-        let state = match (&unseen, partitions.iter().map(|partition| partition.state).max()) {
-            (Some(_), _) => LagState::Unseen,
-            (None, None) => LagState::NoCommit,
-            (None, Some(worst)) => worst,
-        };
-        let members = described.map(|described| {
-            let member = |member: &admin::DescribedMember| Member {
-                id: member.id.clone(),
-                client_id: member.client_id.clone(),
-                host: member.host.clone(),
-            };
-            described.members.iter().map(member).collect()
-        });
-        let mut status = GroupStatus {
-            source: self.watch.source.clone(),
-            group: name.to_owned(),
-            state,
-            broker_state: described.and_then(|described| described.state).map(str::to_owned),
-            protocol: described.and_then(|described| described.protocol).map(str::to_owned),
-            assignor: described.map(|described| described.assignor.clone()).filter(|assignor| !assignor.is_empty()),
-            members,
+        self.look_for_waiting(&mut groups, &bounds, at);
+        self.remember(&groups, &before, at);
+        let partitions = groups.iter().map(|status| status.partitions.len()).sum();
+        let round = Round {
+            took: begun.elapsed(),
+            groups: groups.len(),
             partitions,
-            trend: None,
-            unseen,
-            at,
+            requests: consumer.client().context().requests(),
         };
-        status.trend = self.trend(&status);
-        status
-    }
-
-    /// How the sum of a group's lags changed over the latest rounds, in records a second.
-    fn trend(&mut self, status: &GroupStatus) -> Option<f64> {
-        let lag = status.lag()?;
-        let sums = self.sums.entry(status.group.clone()).or_default();
-        verdict::keep(sums, (status.at, lag));
-        let ((first_at, first), (last_at, last)) = (*sums.front()?, *sums.back()?);
-        let seconds = last_at.nanos_since(first_at) as f64 / 1e9;
-        (seconds > 0.0).then(|| (last as f64 - first as f64) / seconds)
+        self.watch.board.post_groups(&self.watch.source, groups);
+        self.watch.board.post_round(&self.watch.source, round);
+        if !is_mock && self.rounds.is_multiple_of(retention::EVERY_ROUNDS) {
+            let topics = all.keys().filter(|topic| self.watch.topics.takes(topic)).map(String::as_str);
+            let told = retention::told(&self.watch.client_config, &self.watch.runtime, topics, ANSWER_WITHIN);
+            self.watch.board.post_retentions(&self.watch.source, told);
+        }
     }
 
     /// Fills in since when partitions wait.
-    fn look_for_waiting(&mut self, groups: &mut [GroupStatus], now: Timestamp) {
+    fn look_for_waiting(&mut self, groups: &mut [GroupStatus], bounds: &super::tail::AllBounds, now: Timestamp) {
         let (store, source) = (self.watch.store.clone(), self.watch.source.clone());
-        let status = self.watch.board.sources().into_iter().find(|status| status.name == source);
-        let is_caught_up = status.is_some_and(|status| status.behind_ms == Some(0));
         let mut places = Vec::new();
         let mut behind = Vec::new();
         for (group, status) in groups.iter_mut().enumerate() {
             for (number, partition) in status.partitions.iter_mut().enumerate() {
-                let (Some(committed), Some(lag)) = (partition.committed, partition.lag) else {
+                let (Some(committed), Some(end)) = (partition.committed, partition.end) else {
                     if partition.committed.is_some() {
                         partition.time = TimeLag::Unknown("the broker doesn't tell where the partition ends");
                     }
                     continue;
                 };
-                if lag == 0 {
+                let key = (partition.topic.as_str().to_owned(), partition.partition);
+                let from = bounds.get(&key).map_or(committed, |bounds| committed.max(bounds.begin));
+                if from >= end {
                     partition.time = TimeLag::Nothing;
                     continue;
                 }
-                if !self.watch.topics.takes(partition.topic.as_str()) {
-                    partition.time = TimeLag::Unknown("Sillage does not read this topic: see `topics` of the source");
-                    continue;
-                }
-                let window =
-                    self.windows.get(&(status.group.clone(), (partition.topic.to_string(), partition.partition)));
                 places.push((group, number));
                 behind.push(Behind {
                     topic: partition.topic.clone(),
                     partition: partition.partition,
-                    committed,
-                    is_read_out: is_caught_up && window.is_some_and(Window::end_rests),
+                    from,
+                    end,
+                    is_read: self.watch.topics.takes(partition.topic.as_str()),
                 });
             }
         }
@@ -275,10 +243,12 @@ impl Poller {
         }
     }
 
-    /// Adds the round to the course, and forgets what is gone.
-    fn remember(&mut self, groups: &[GroupStatus], at: Timestamp) {
+    /// Adds what the round saw to the course, and forgets what is gone.
+    fn remember(&mut self, groups: &[GroupStatus], before: &[GroupStatus], at: Timestamp) {
         let lags = self.watch.board.lags();
-        for status in groups {
+        let seen = groups.iter().filter(|status| status.at == at && status.unseen.is_none());
+        for status in seen {
+            let group = (&status.source, status.group.as_str());
             for partition in &status.partitions {
                 let key = LagKey {
                     source: status.source.clone(),
@@ -286,17 +256,27 @@ impl Poller {
                     topic: partition.topic.clone(),
                     partition: partition.partition,
                 };
-                let (committed, end) = (partition.committed, partition.end);
-                lags.add(&key, LagSample { at, committed, end, lag_ms: partition.lag_ms() });
+                lags.add(&key, LagSample { at, committed: partition.committed, end: partition.end });
+            }
+            lags.add_level(group, at, Level { lag: status.lag(), lag_ms: status.lag_ms() });
+            let is_simple = matches!(self.names.get(&status.group), Some(Listing::Consumer { is_simple: true, .. }));
+            let was = of_group(before, &status.group);
+            for change in was.into_iter().flat_map(|was| happened::happened(was, status, is_simple)) {
+                lags.mark(group, Mark { at, change });
             }
         }
         if let Err(error) = lags.save() {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(error, "the course of consumer lag could not be written");
         }
-        let present: BTreeMap<&str, &GroupStatus> =
-            groups.iter().map(|status| (status.group.as_str(), status)).collect();
-        self.windows.retain(|(group, _), _| present.contains_key(group.as_str()));
-        self.sums.retain(|group, _| present.contains_key(group.as_str()));
+        let names = &self.names;
+        self.windows.retain(|(group, _), _| names.contains_key(group.as_str()));
+        self.sums.retain(|group, _| names.contains_key(group.as_str()));
+        self.described.retain(|group, _| names.contains_key(group.as_str()));
     }
+}
+
+/// What a round said of a group; they are in order of their names.
+fn of_group<'a>(groups: &'a [GroupStatus], name: &str) -> Option<&'a GroupStatus> {
+    groups.binary_search_by(|status| status.group.as_str().cmp(name)).ok().map(|place| &groups[place])
 }

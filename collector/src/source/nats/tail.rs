@@ -298,6 +298,7 @@ impl NatsTail {
             channel: info.config.name.clone(),
             partitions: 1,
             records: Some(info.state.messages),
+            bounds: [].into(),
         });
         let now = store::Timestamp::now();
         let behind = infos.iter().filter_map(|info| {

@@ -3,8 +3,10 @@
 //!
 //! Burrow reads each commit as it happens; we look every few seconds. So a commit is one that moved, and of a group that owns the
 //! partition each look counts as one: it is there, and would commit if it got on. Hence *stopped* is who is gone, *stalled* who is
-//! there and gets nowhere. What Burrow is weak at stays: who commits rarely is judged late, who was reset on purpose reads as
-//! rewound until it has caught up.
+//! there and gets nowhere. Where its commits are further apart than our looks, it is judged by the commits alone, as Burrow does.
+//!
+//! What Burrow is weak at: an idle topic is no lag, for we know where it ends. Who commits rarely is judged late, after twice its longest
+//! pause. Who was reset on purpose reads as rewound until it has caught up, and its page has a mark that says why.
 
 use std::collections::VecDeque;
 
@@ -24,6 +26,9 @@ pub const MINIMUM_COMPLETE: usize = INTERVALS / 2;
 /// From how many records on a lag that grew is called falling behind, where it also fell in between: below, it only wavers.
 const GROWTH_MIN: u64 = 10;
 
+/// From which pause between two commits on a group is slow: three looks, 10 s apart. Kafka's clients commit every 5 s by default.
+const SLOW_NANOS: i64 = 30_000_000_000;
+
 /// What one look at a partition found.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
@@ -39,6 +44,8 @@ pub struct Look {
 #[derive(Debug, Default)]
 pub struct Window {
     commits: VecDeque<Commit>,
+    /// Those commits that moved.
+    moves: VecDeque<Commit>,
     ends: VecDeque<i64>,
     lags: VecDeque<u64>,
 }
@@ -59,26 +66,25 @@ impl Look {
 }
 
 impl Window {
-    /// Whether the partition's end is where it was at the look before the last.
-    pub fn end_rests(&self) -> bool {
-        let mut ends = self.ends.iter().rev();
-        ends.next().is_some_and(|last| ends.next() == Some(last))
-    }
-
     /// Takes in a look, and says how the group stands.
     pub fn see(&mut self, look: Look) -> LagState {
         let Some(committed) = look.committed else {
             self.commits.clear();
+            self.moves.clear();
             return LagState::NoCommit;
         };
         let (Some(end), Some(lag)) = (look.end, look.lag()) else { return LagState::Unseen };
         keep(&mut self.ends, end);
         keep(&mut self.lags, lag);
+        let commit = Commit { at: look.at, offset: committed, lag };
         let moved = self.commits.back().is_none_or(|last| last.offset != committed);
-        if moved || look.is_owned == Some(true) {
-            keep(&mut self.commits, Commit { at: look.at, offset: committed, lag });
+        if moved {
+            keep(&mut self.moves, commit);
         }
-        if look.begin.is_some_and(|begin| committed < begin && begin < end) {
+        if moved || look.is_owned == Some(true) {
+            keep(&mut self.commits, commit);
+        }
+        if look.begin.is_some_and(|begin| committed < begin) {
             return LagState::BelowStart;
         }
         if lag == ALLOWED_LAG {
@@ -88,30 +94,39 @@ impl Window {
     }
 
     fn of_one_behind(&self, look: Look) -> LagState {
-        let (Some(first), Some(last)) = (self.commits.front(), self.commits.back()) else { return LagState::Unseen };
+        let is_slow = self.is_between_two_commits(look.at);
+        let commits = if is_slow { &self.moves } else { &self.commits };
+        let (Some(first), Some(last)) = (commits.front(), commits.back()) else { return LagState::Unseen };
         let silent = look.at.nanos_since(last.at) > last.at.nanos_since(first.at);
         let was_caught_up = self.ends.iter().any(|end| *end <= last.offset);
         // One that may be there, and was seen to commit only once, may just be slow.
-        let is_judged = look.is_owned == Some(false) || self.commits.len() > 1 || self.ends.len() == INTERVALS;
+        let is_judged = look.is_owned == Some(false) || commits.len() > 1 || self.ends.len() == INTERVALS;
         if silent && !was_caught_up && is_judged {
             return LagState::Stopped;
         }
         if self.is_rewound() {
             return LagState::Rewound;
         }
-        if self.commits.iter().any(|commit| commit.lag == ALLOWED_LAG) {
+        if commits.iter().any(|commit| commit.lag == ALLOWED_LAG) {
             return LagState::KeepingUp;
         }
-        if self.commits.len() >= MINIMUM_COMPLETE {
-            if self.commits.iter().all(|commit| commit.offset == first.offset) {
+        if commits.len() >= MINIMUM_COMPLETE {
+            if commits.iter().all(|commit| commit.offset == first.offset) {
                 return LagState::Stalled;
             }
-            let steps = self.commits.iter().zip(self.commits.iter().skip(1));
+            let steps = commits.iter().zip(commits.iter().skip(1));
             if steps.into_iter().all(|(one, next)| next.lag >= one.lag) {
                 return if last.lag > first.lag { LagState::FallingBehind } else { LagState::Behind };
             }
         }
-        self.by_trend()
+        if is_slow { LagState::KeepingUp } else { self.by_trend() }
+    }
+
+    /// Whether commits are so far apart that the looks between them say nothing, and the next one isn't overdue.
+    fn is_between_two_commits(&self, now: Timestamp) -> bool {
+        let pauses = self.moves.iter().zip(self.moves.iter().skip(1)).map(|(one, next)| next.at.nanos_since(one.at));
+        let (Some(longest), Some(last)) = (pauses.max(), self.moves.back()) else { return false };
+        longest >= SLOW_NANOS && now.nanos_since(last.at) <= 2 * longest
     }
 
     /// Whether a commit went back, and none since reached where it was.
@@ -226,9 +241,20 @@ mod tests {
 
     #[test]
     fn one_that_commits_rarely_is_not_called_stopped_between_two_commits() {
-        // A commit a minute, six looks each; members aren't told.
-        let slow = course(30, |look| look / 6 * 60, |look| 10 + look * 10);
-        assert_ne!(check(None, &slow), LagState::Stopped);
+        // A commit every two minutes, twelve looks each.
+        let slow = course(60, |look| look / 12 * 120, |look| 10 + look * 10);
+        assert_eq!(check(None, &slow), LagState::KeepingUp, "where members aren't told");
+        assert_eq!(check(Some(true), &slow), LagState::KeepingUp, "nor stalled or falling behind");
+    }
+
+    #[test]
+    fn one_that_commits_rarely_is_judged_once_its_next_commit_is_overdue() {
+        let mut looks = course(60, |look| look / 12 * 120, |look| 10 + look * 10);
+        looks.extend((60..80).map(|look| (480, 10 + look * 10)));
+        assert_eq!(check(Some(true), &looks), LagState::Stalled);
+        let mut looks = course(60, |look| look / 12 * 120, |look| 10 + look * 10);
+        looks.extend((60..120).map(|look| (480, 10 + look * 10)));
+        assert_eq!(check(Some(false), &looks), LagState::Stopped, "as late as Burrow says it");
     }
 
     #[test]
@@ -245,5 +271,7 @@ mod tests {
         let overtaken = Look { committed: Some(3), begin: Some(5), ..look };
         assert_eq!(Window::default().see(overtaken), LagState::BelowStart);
         assert_eq!(overtaken.lag(), Some(7));
+        let emptied = Look { committed: Some(3), begin: Some(10), ..look };
+        assert_eq!(Window::default().see(emptied), LagState::BelowStart, "where nothing is left to read, too");
     }
 }

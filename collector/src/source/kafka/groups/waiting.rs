@@ -1,16 +1,17 @@
-//! On which record each partition waits, and since when: looked up in our own store by its position, so that nothing is
-//! interpolated and an idle topic has no lag.
+//! On which record each partition waits, and since when: looked up in our own store by its position, else fetched from the broker, so
+//! that nothing is interpolated and an idle topic has no lag.
 //!
-//! What a round costs the store: one look for each partition whose commit moved and that is behind, at most [`LOOKS_MAX`]; and for
-//! at most [`HOLES_MAX`] of them, where no record is at the commit itself, one more at the places around it (transaction markers
-//! and compaction leave holes). What is beyond is unknown until a later round. Records that aren't held aren't fetched from the broker.
+//! What a round costs the store: one look for each partition whose commit moved and that is behind, at most [`LOOKS_MAX`]. What the
+//! store doesn't hold is fetched, so many a second (`fetching`); until then it is unknown, with the reason.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use store::groups::{TimeLag, WaitingOn};
 use store::knot::Tie;
 use store::position::Incarnation;
 use store::{Channel, Checkpoint, Entry, Knot, Place, SourceName, Store, Timestamp};
+
+use super::fetching::{At, Desk, Fetched, Wanted};
 
 /// How many partitions are looked up in one round: some ten milliseconds of the store's time.
 pub const LOOKS_MAX: usize = 1_000;
@@ -18,17 +19,11 @@ pub const LOOKS_MAX: usize = 1_000;
 /// How many partitions are looked up in one question: their answers fit into one.
 const LOOKS_AT_ONCE: usize = 200;
 
-/// For how many partitions of a round the places around the commit are looked at.
-pub const HOLES_MAX: usize = 50;
+/// How long a fetch that failed isn't tried again, in nanoseconds: six rounds.
+const FAILED_HOLDS_NANOS: i64 = 60_000_000_000;
 
-/// How far before a commit something must be held, for what comes after to be the next: holes are mostly one marker long.
-const BEFORE: i64 = 4;
-
-/// How far after a commit the next record is looked for.
-const AFTER: i64 = 16;
-
-const NOT_READ_YET: &str = "Sillage has not read this record yet";
-const NOT_HELD: &str = "Sillage does not hold this record: it is from before it watched, or older than what it keeps";
+const NOT_FETCHED: &str =
+    "Sillage does not hold this record, and fetches it from the broker: 20 a second, for all groups";
 const NOT_LOOKED: &str = "too many partitions moved at once: looked up in a later round";
 const NOT_ANSWERED: &str = "the store did not answer";
 
@@ -37,15 +32,33 @@ const NOT_ANSWERED: &str = "the store did not answer";
 pub struct Behind {
     pub topic: Channel,
     pub partition: i32,
-    pub committed: i64,
-    /// Nothing is left for us to read there, and its end rests: what lies between is markers.
-    pub is_read_out: bool,
+    /// The first offset that it has yet to read and that the broker still has.
+    pub from: i64,
+    pub end: i64,
+    /// Whether its source reads this topic, so that the store may hold it.
+    pub is_read: bool,
 }
 
-/// Remembers what was found: records don't change their times.
-#[derive(Debug, Default)]
+/// What is remembered of a place: records don't change their times.
+#[derive(Clone, Debug)]
+enum Known {
+    Record(WaitingOn),
+    /// Nothing could be read up to this end.
+    NothingUntil(i64),
+    Failed(&'static str, Timestamp),
+}
+
+/// Remembers what was found, as long as somebody waits there.
+#[derive(Default)]
 pub struct Waiting {
-    found: HashMap<(Channel, i32, i64), WaitingOn>,
+    known: HashMap<At, Known>,
+    pub desk: Desk,
+}
+
+impl Behind {
+    fn at(&self) -> At {
+        (self.topic.clone(), self.partition, self.from)
+    }
 }
 
 impl Waiting {
@@ -57,78 +70,69 @@ impl Waiting {
         behind: &[Behind],
         now: Timestamp,
     ) -> Vec<TimeLag> {
-        let known = std::mem::take(&mut self.found);
-        let mut to_find: Vec<&Behind> = Vec::new();
-        for one in behind {
-            let key = (one.topic.clone(), one.partition, one.committed);
-            match known.get(&key) {
-                Some(found) => drop(self.found.insert(key, found.clone())),
-                None => to_find.push(one),
-            }
-        }
-        to_find.dedup_by(|one, other| {
-            (&one.topic, one.partition, one.committed) == (&other.topic, other.partition, other.committed)
-        });
-        let left = to_find.split_off(to_find.len().min(LOOKS_MAX));
+        self.take_in(behind, now);
+        let unknown: HashMap<At, &Behind> =
+            behind.iter().map(|one| (one.at(), one)).filter(|(at, _)| !self.known.contains_key(at)).collect();
+        let may_hold = |one: &Behind| one.is_read && one.from < reached(checkpoint, one);
+        let mut to_look: Vec<&At> = unknown.iter().filter(|(_, one)| may_hold(one)).map(|(at, _)| at).collect();
+        to_look.sort_unstable();
+        let left: HashSet<&At> = to_look.split_off(to_look.len().min(LOOKS_MAX)).into_iter().collect();
         let mut is_answered = true;
-        for some in to_find.chunks(LOOKS_AT_ONCE) {
-            let wanted: Vec<_> = some.iter().map(|one| (&one.topic, one.partition, one.committed)).collect();
-            match at(store, checkpoint, &wanted).await {
-                Some(records) => self.found.extend(records),
+        for some in to_look.chunks(LOOKS_AT_ONCE) {
+            match held_at(store, checkpoint, some).await {
+                Some(records) => self.known.extend(records.into_iter().map(|(at, on)| (at, Known::Record(on)))),
                 None => is_answered = false,
             }
         }
-        let holes = to_find.iter().filter(|one| !one.is_read_out && !self.found.contains_key(&key(one)));
-        let holes: Vec<&Behind> = holes.take(HOLES_MAX).copied().collect();
-        for one in holes {
-            if let Some(next) = after_a_hole(store, checkpoint, one).await {
-                self.found.insert(key(one), next);
-            }
-        }
-        let since = |one: &Behind| match self.found.get(&key(one)) {
-            Some(on) => {
+        let is_missing = |at: &At| !self.known.contains_key(at) && !left.contains(at);
+        let missing = unknown.iter().filter(|(at, _)| is_missing(at));
+        let mut to_fetch: Vec<Wanted> = missing.map(|(at, one)| Wanted { at: at.clone(), end: one.end }).collect();
+        to_fetch.sort_unstable();
+        self.desk.want(to_fetch.into_iter());
+        let since = |one: &Behind| match self.known.get(&one.at()) {
+            Some(Known::Record(on)) => {
                 TimeLag::Waits { ms: u64::try_from(now.nanos_since(on.at) / 1_000_000).unwrap_or(0), on: on.clone() }
             }
-            None if one.is_read_out => TimeLag::Nothing,
-            None if left.iter().any(|left| key(left) == key(one)) => TimeLag::Unknown(NOT_LOOKED),
+            Some(Known::NothingUntil(_)) => TimeLag::Nothing,
+            Some(Known::Failed(why, _)) => TimeLag::Unknown(why),
+            None if left.contains(&one.at()) => TimeLag::Unknown(NOT_LOOKED),
             None if !is_answered => TimeLag::Unknown(NOT_ANSWERED),
-            None if reached(checkpoint, one) <= one.committed => TimeLag::Unknown(NOT_READ_YET),
-            None => TimeLag::Unknown(NOT_HELD),
+            None => TimeLag::Unknown(NOT_FETCHED),
         };
         behind.iter().map(since).collect()
     }
-}
 
-fn key(behind: &Behind) -> (Channel, i32, i64) {
-    (behind.topic.clone(), behind.partition, behind.committed)
+    /// Takes in what was fetched, and forgets what nobody waits on any more, or what has changed since.
+    fn take_in(&mut self, behind: &[Behind], now: Timestamp) {
+        let ends: HashMap<At, i64> = behind.iter().map(|one| (one.at(), one.end)).collect();
+        for (wanted, fetched) in self.desk.take() {
+            let known = match fetched {
+                Fetched::Record(on) => Known::Record(on),
+                Fetched::Nothing => Known::NothingUntil(wanted.end),
+                Fetched::Failed(why) => Known::Failed(why, now),
+            };
+            self.known.insert(wanted.at, known);
+        }
+        self.known.retain(|at, known| match (ends.get(at), known) {
+            (None, _) => false,
+            (Some(_), Known::Record(_)) => true,
+            (Some(end), Known::NothingUntil(until)) => end == until,
+            (Some(_), Known::Failed(_, since)) => now.nanos_since(*since) < FAILED_HOLDS_NANOS,
+        });
+    }
 }
 
 fn reached(checkpoint: &Checkpoint, behind: &Behind) -> i64 {
     checkpoint.partitions.get(&(behind.topic.clone(), behind.partition)).map_or(0, |reached| reached.next)
 }
 
-/// The first record after a commit at which there is none, where what is held reaches over the commit without a break.
-async fn after_a_hole(store: &dyn Store, checkpoint: &Checkpoint, behind: &Behind) -> Option<WaitingOn> {
-    let commit = behind.committed;
-    let places = (commit - BEFORE).max(0)..=commit + AFTER;
-    let wanted: Vec<_> = places.map(|offset| (&behind.topic, behind.partition, offset)).collect();
-    let records = at(store, checkpoint, &wanted).await?;
-    let is_held_before = records.iter().any(|((_, _, offset), _)| *offset < commit);
-    let next = records.into_iter().filter(|((_, _, offset), _)| *offset >= commit).min_by_key(|((_, _, at), _)| *at);
-    next.filter(|_| is_held_before).map(|(_, record)| record)
-}
-
 /// The records at these places, as far as they are held; `None` where the store doesn't answer.
-async fn at(
-    store: &dyn Store,
-    checkpoint: &Checkpoint,
-    places: &[(&Channel, i32, i64)],
-) -> Option<Vec<((Channel, i32, i64), WaitingOn)>> {
+async fn held_at(store: &dyn Store, checkpoint: &Checkpoint, places: &[&At]) -> Option<Vec<(At, WaitingOn)>> {
     let knots: Vec<(Tie, Knot)> = places
         .iter()
         .map(|(topic, partition, offset)| {
             let place = Place::Offset { partition: *partition, offset: *offset };
-            (Tie::Is, Knot::Position((*topic).clone(), place))
+            (Tie::Is, Knot::Position(topic.clone(), place))
         })
         .collect();
     // Topics of other sources, and earlier lives, may hold records at the same places.
@@ -141,7 +145,7 @@ async fn at(
         if position.source == checkpoint.source
             && position.incarnation == life(checkpoint, &position.channel, partition)
         {
-            records.push(((position.channel.clone(), partition, offset), WaitingOn::new(record, offset)));
+            records.push(((position.channel.clone(), partition, offset), WaitingOn::new(record, offset, true)));
         }
     }
     Some(records)
@@ -164,7 +168,8 @@ mod tests {
 
     use super::*;
 
-    async fn check(held: &[(u32, i64)], committed: i64, next: i64, is_read_out: bool) -> TimeLag {
+    /// What is said of a partition whose store holds these `(life, offset)`.
+    async fn look(held: &[(u32, i64)], next: i64, waiting: &mut Waiting, behind: &Behind) -> TimeLag {
         let store = Memory::new();
         let entries = held
             .iter()
@@ -176,38 +181,60 @@ mod tests {
         let reached = Reached { incarnation: Incarnation(1), next, ..Reached::default() };
         checkpoint.partitions.insert(("orders".into(), 0), reached);
         store.append(entries, checkpoint.clone()).await.unwrap();
-        let behind = [Behind { topic: "orders".into(), partition: 0, committed, is_read_out }];
-        let mut waiting = Waiting::default();
-        let now = fixture::at(100.0);
-        let first = waiting.look(&store, &checkpoint, &behind, now).await.remove(0);
-        let again = waiting.look(&store, &checkpoint, &behind, now).await.remove(0);
-        assert_eq!(first, again, "remembered");
-        first
+        waiting.look(&store, &checkpoint, std::slice::from_ref(behind), fixture::at(100.0)).await.remove(0)
     }
 
-    fn waits_on(lag: &TimeLag) -> Option<(i64, u64)> {
+    fn behind(from: i64, end: i64) -> Behind {
+        Behind { topic: "orders".into(), partition: 0, from, end, is_read: true }
+    }
+
+    fn waits_on(lag: &TimeLag) -> Option<(i64, u64, bool)> {
         match lag {
-            TimeLag::Waits { ms, on } => Some((on.offset, *ms)),
+            TimeLag::Waits { ms, on } => Some((on.offset, *ms, on.is_held)),
             TimeLag::Nothing | TimeLag::Unknown(_) => None,
         }
     }
 
     #[tokio::test]
     async fn the_record_at_the_commit_tells_since_when_it_waits() {
-        let lag = check(&[(1, 5), (1, 6), (1, 7)], 6, 8, false).await;
-        assert_eq!(waits_on(&lag), Some((6, 94_000)));
+        let mut waiting = Waiting::default();
+        let lag = look(&[(1, 5), (1, 6), (1, 7)], 8, &mut waiting, &behind(6, 8)).await;
+        assert_eq!(waits_on(&lag), Some((6, 94_000, true)));
+        assert_eq!(look(&[], 8, &mut waiting, &behind(6, 8)).await, lag, "remembered");
+        assert!(waiting.desk.wanted().is_empty());
     }
 
     #[tokio::test]
-    async fn a_marker_at_the_commit_is_stepped_over_only_where_the_reading_is_unbroken() {
-        assert_eq!(waits_on(&check(&[(1, 5), (1, 8)], 6, 9, false).await), Some((8, 92_000)));
-        assert_eq!(check(&[(1, 8)], 6, 9, false).await, TimeLag::Unknown(NOT_HELD));
+    async fn what_is_not_held_is_fetched_and_until_then_unknown_with_a_reason_and_never_zero() {
+        let wanted = Wanted { at: ("orders".into(), 0, 6), end: 9 };
+        for (held, next, is_read) in [(&[(1, 5)][..], 6, true), (&[(0, 6)], 9, true), (&[(1, 6)], 9, false)] {
+            let mut waiting = Waiting::default();
+            let behind = Behind { is_read, ..behind(6, 9) };
+            let lag = look(held, next, &mut waiting, &behind).await;
+            assert_eq!(lag, TimeLag::Unknown(NOT_FETCHED));
+            assert_eq!(waiting.desk.wanted(), std::slice::from_ref(&wanted));
+            let Entry::Record(record) = fixture::record("orders", 0, 8).at(8.0).entry() else { panic!("a record") };
+            waiting.desk.put(wanted.clone(), Fetched::Record(WaitingOn::new(&record, 8, false)));
+            let lag = look(held, next, &mut waiting, &behind).await;
+            assert_eq!(waits_on(&lag), Some((8, 92_000, false)), "a hole is stepped over");
+        }
     }
 
     #[tokio::test]
-    async fn what_is_not_held_is_unknown_with_a_reason_and_never_zero() {
-        assert_eq!(check(&[(1, 5)], 6, 6, false).await, TimeLag::Unknown(NOT_READ_YET));
-        assert_eq!(check(&[(0, 6)], 6, 9, false).await, TimeLag::Unknown(NOT_HELD), "of an earlier life");
-        assert_eq!(check(&[(1, 5)], 6, 6, true).await, TimeLag::Nothing, "only markers are left");
+    async fn where_only_markers_are_left_nothing_waits_until_more_comes() {
+        let (mut waiting, wanted) = (Waiting::default(), Wanted { at: ("orders".into(), 0, 6), end: 7 });
+        assert_eq!(look(&[], 6, &mut waiting, &behind(6, 7)).await, TimeLag::Unknown(NOT_FETCHED));
+        waiting.desk.put(wanted, Fetched::Nothing);
+        assert_eq!(look(&[], 6, &mut waiting, &behind(6, 7)).await, TimeLag::Nothing);
+        assert_eq!(look(&[], 6, &mut waiting, &behind(6, 9)).await, TimeLag::Unknown(NOT_FETCHED));
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_failed_says_why_and_is_not_tried_at_once_again() {
+        let (mut waiting, wanted) = (Waiting::default(), Wanted { at: ("orders".into(), 0, 6), end: 7 });
+        look(&[], 6, &mut waiting, &behind(6, 7)).await;
+        waiting.desk.put(wanted, Fetched::Failed("no"));
+        assert_eq!(look(&[], 6, &mut waiting, &behind(6, 7)).await, TimeLag::Unknown("no"));
+        assert!(waiting.desk.wanted().is_empty());
     }
 }

@@ -7,7 +7,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::metadata::Metadata;
 use rdkafka::topic_partition_list::Offset;
-use store::board::ChannelStatus;
+use store::board::{ChannelStatus, PartitionBounds};
 use store::checkpoint::Reached;
 use store::position::Incarnation;
 use store::{Checkpoint, Timestamp};
@@ -269,10 +269,13 @@ impl Observer {
         let mut behind_ms = Some(0);
         let mut channels = Vec::new();
         for (name, topic) in &mut self.topics {
-            let mut status = ChannelStatus { channel: name.clone(), partitions: 0, records: Some(0) };
+            let mut status =
+                ChannelStatus { channel: name.clone(), partitions: 0, records: Some(0), bounds: [].into() };
+            let mut all_bounds = Vec::new();
             for (number, partition) in &mut topic.partitions {
                 let Some(bounds) = bounds.get(&(name.clone(), *number)) else { continue };
                 status.partitions += 1;
+                all_bounds.push(PartitionBounds { partition: *number, begin: bounds.begin, end: bounds.end });
                 let held = u64::try_from(bounds.end - bounds.begin).unwrap_or_default();
                 status.records = status.records.map(|records| records + held);
                 // Transaction markers take offsets at the end of a log and never arrive: a partition with nothing to come is not behind.
@@ -285,6 +288,7 @@ impl Observer {
                 partition.moved = false;
             }
             if status.partitions > 0 {
+                status.bounds = all_bounds.into();
                 channels.push(status);
             }
         }
