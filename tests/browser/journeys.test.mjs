@@ -111,6 +111,27 @@ it('a topic tells who writes and reads it, and leads to each record’s flow', a
   await page.done();
 });
 
+it('the group that is behind is found, its course drawn, and the message it waits on leads to its flow', async () => {
+  const path = '/group/demo/analytics';
+  for (let tries = 0; tries < 120; tries += 1) {
+    const { groups } = await api('groups');
+    const { course, partitions } = groups.some((group) => group.group === 'analytics') ? (await api('groups/demo/analytics')).groups[0] : {};
+    if (partitions?.some((partition) => partition.waitingOn?.held) && course.filter((level) => level.lag !== null).length > 2) break;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  const page = await open(browser, '/groups?sort=lag&name=analytics', withoutJavascript);
+  await page.locator('tbody a', { hasText: 'analytics' }).click();
+  await page.waitForURL(`**${path}`);
+  assert.ok((await page.locator('.course .grid').count()) >= 2, 'the chart has an axis');
+  await page.locator('summary', { hasText: 'The same as a table' }).click();
+  assert.match(await page.locator('details table').innerText(), /Lag, records/);
+  await page.locator('nav a', { hasText: '1 h' }).click();
+  await page.waitForURL('**?window=1h');
+  await page.locator('td[data-label="waiting on"] a').first().click();
+  await page.waitForURL('**/record/**');
+  await page.done();
+});
+
 it('status tells how each source fares', async () => {
   const page = await open(browser, '/status', withoutJavascript);
   for (const source of ['demo', 'otlp']) assert.match(await page.locator('#sources tbody tr', { hasText: source }).first().innerText(), /up/);

@@ -33,10 +33,19 @@ const pages = {
     const { source, topic } = (await api('topics')).topics[0];
     return `/topic/${encodeURIComponent(source)}/${encodeURIComponent(topic)}`;
   },
+  'topic from a time on': async () => {
+    const { source, topic } = (await api('topics')).topics[0];
+    return `/topic/${encodeURIComponent(source)}/${encodeURIComponent(topic)}?at=-1s`;
+  },
   groups: async () => '/groups?sort=lag',
+  'no group stands so': async () => '/groups?state=belowStart&name=nobody',
   group: async () => {
     const { source, group } = await someGroup();
     return `/group/${encodeURIComponent(source)}/${encodeURIComponent(group)}`;
+  },
+  'group over a week, in time': async () => {
+    const { source, group } = await someGroup();
+    return `/group/${encodeURIComponent(source)}/${encodeURIComponent(group)}?window=7d&of=time`;
   },
   live: async () => '/live',
   status: async () => '/status',

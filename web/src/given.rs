@@ -55,6 +55,11 @@ impl Console {
         Console::with(&Config { public_url, ..Config::default() }, &[], store, Arc::default())
     }
 
+    /// With these settings.
+    pub fn set(config: &Config, store: Arc<dyn Store>, board: Arc<Board>) -> Console {
+        Console::with(config, &[], store, board)
+    }
+
     fn with(config: &Config, access: &[Access], store: Arc<dyn Store>, board: Arc<Board>) -> Console {
         let folder = tempfile::tempdir().unwrap();
         let journal = store::Journal::open(folder.path()).unwrap();

@@ -173,7 +173,7 @@ fn five_hundred_groups_on_two_hundred_partitions_stay_within_what_is_allowed_and
     let keys: Vec<LagKey> = (0..500)
         .flat_map(|group| (0..200).map(move |partition| LagKey { group: format!("g{group}"), ..key(partition) }))
         .collect();
-    let rounds = 45;
+    let rounds = 25;
     for round in 0..rounds {
         for key in &keys {
             series.add(key, sample(round * 10, round * 7, round * 7 + 50));

@@ -1,15 +1,23 @@
 //! Consumer groups: how they stand, and how far they are behind.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use store::Timestamp;
 use store::groups::{Clock, GroupStatus, PartitionLag, TimeLag};
+use store::lag_series::{Change, LagSeries, Level, Move};
 use store::position::SourceName;
 
-use super::ask::Names;
+use super::ask::{Names, Params};
 use super::problem::Problem;
+use super::topics::WindowParams;
 use super::view::Time;
 use crate::state::AppState;
+
+/// How many steps the course of one group has.
+const STEPS: u32 = 60;
 
 /// A list of groups. `next` is always null: all that are watched are told.
 #[derive(Serialize)]
@@ -40,6 +48,47 @@ struct GroupView {
     at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     partitions: Option<Vec<PartitionView>>,
+    #[serde(flatten)]
+    past: Option<PastView>,
+}
+
+/// How it came to this.
+#[derive(Serialize)]
+struct PastView {
+    /// At the end of each of some steps, oldest first.
+    course: Vec<LevelView>,
+    marks: Vec<MarkView>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LevelView {
+    at: Time,
+    lag: Option<u64>,
+    lag_ms: Option<u64>,
+}
+
+/// Something that happened, between the look at `at` and the one before it.
+#[derive(Serialize)]
+struct MarkView {
+    at: Time,
+    #[serde(flatten)]
+    change: ChangeView,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "change", rename_all = "camelCase")]
+enum ChangeView {
+    Members { joined: u32, left: u32 },
+    Reassigned { partitions: u32 },
+    Reset { topic: String, moves: Vec<MoveView> },
+}
+
+#[derive(Serialize)]
+struct MoveView {
+    partition: i32,
+    from: i64,
+    to: i64,
 }
 
 #[derive(Serialize)]
@@ -80,7 +129,8 @@ struct OwnerView {
 }
 
 impl GroupView {
-    fn new(status: &GroupStatus, partitions: Option<Vec<PartitionView>>) -> GroupView {
+    fn new(status: &GroupStatus, detail: Option<(Vec<PartitionView>, PastView)>) -> GroupView {
+        let (partitions, past) = detail.unzip();
         GroupView {
             source: status.source.to_string(),
             group: status.group.clone(),
@@ -96,6 +146,7 @@ impl GroupView {
             unseen: status.unseen.clone(),
             at: Time(status.at),
             partitions,
+            past,
         }
     }
 }
@@ -143,14 +194,39 @@ pub async fn list(State(state): State<AppState>) -> Json<GroupsView> {
     Json(GroupsView { groups, next: None })
 }
 
-/// `groups/{source}/{group}`: the same for one group, with its partitions.
+fn past(lags: &LagSeries, group: (&SourceName, &str), window: Duration, now: Timestamp) -> PastView {
+    let (from, step) = (now.minus(window), window / STEPS);
+    let level = |(number, level): (u32, Level)| LevelView {
+        at: Time(from.plus(step * number)),
+        lag: level.lag,
+        lag_ms: level.lag_ms,
+    };
+    let change = |change: Change| match change {
+        Change::Members { joined, left } => ChangeView::Members { joined, left },
+        Change::Reassigned { partitions } => ChangeView::Reassigned { partitions },
+        Change::Reset { topic, moves } => {
+            let moves = moves.into_iter().map(|Move { partition, from, to }| MoveView { partition, from, to });
+            ChangeView::Reset { topic: topic.to_string(), moves: moves.collect() }
+        }
+    };
+    let marks = lags.marks(group, from, now).into_iter();
+    PastView {
+        course: (1..=STEPS).zip(lags.course(group, from, step, STEPS)).map(level).collect(),
+        marks: marks.map(|mark| MarkView { at: Time(mark.at), change: change(mark.change) }).collect(),
+    }
+}
+
+/// `groups/{source}/{group}`: the same for one group, with its partitions, and its past over `window`.
 pub async fn show(
     State(state): State<AppState>,
     Names([source, group]): Names<2>,
+    Params(params): Params<WindowParams>,
 ) -> Result<Json<GroupsView>, Problem> {
+    let window = params.window()?;
     let Some(status) = state.board.group(&SourceName::from(source), &group) else {
         return Err(Problem::not_found("no source of this name watches such a consumer group"));
     };
     let partitions = status.partitions.iter().map(|lag| partition(&status, lag)).collect();
-    Ok(Json(GroupsView { groups: vec![GroupView::new(&status, Some(partitions))], next: None }))
+    let past = past(state.board.lags(), (&status.source, &group), window, Timestamp::now());
+    Ok(Json(GroupsView { groups: vec![GroupView::new(&status, Some((partitions, past)))], next: None }))
 }

@@ -30,7 +30,8 @@ pub struct WindowParams {
 }
 
 impl WindowParams {
-    fn window(&self) -> Result<Duration, Problem> {
+    /// The window, 15 minutes where none is named.
+    pub fn window(&self) -> Result<Duration, Problem> {
         let Some(text) = self.window.as_deref().filter(|text| !text.is_empty()) else { return Ok(WINDOW_DEFAULT) };
         let window = duration(text).filter(|window| (Duration::from_secs(1)..=WINDOW_MAX).contains(window));
         window.ok_or_else(|| Problem::unreadable("`window` is no length of time from 1s to 35d, such as 15m"))

@@ -264,6 +264,7 @@ pub mod tests {
     use store::groups::{Clock, Member, PartitionLag, TimeLag, WaitingOn};
 
     use super::*;
+    use crate::config::Config;
     use crate::given::{Console, empty};
 
     pub fn partition(number: i32, lag: u64, state: LagState) -> PartitionLag {
@@ -370,5 +371,14 @@ pub mod tests {
             "{metrics}"
         );
         assert!(!metrics.contains("sillage_consumer_lag_records{source=\"main\",group=\"never\""), "{metrics}");
+    }
+
+    #[tokio::test]
+    async fn a_switch_makes_the_metrics_tell_each_partition() {
+        let config = Config { metrics_partitions: true, ..Config::default() };
+        let metrics = Console::set(&config, empty(), board()).get("/metrics").await.body;
+        let labels = "{source=\"main\",group=\"analytics\",topic=\"orders <b>\",partition=\"0\"}";
+        assert!(metrics.contains(&format!("sillage_consumer_lag_records{labels} 1204")), "{metrics}");
+        assert!(metrics.contains(&format!("sillage_consumer_lag_seconds{labels} 192")), "{metrics}");
     }
 }

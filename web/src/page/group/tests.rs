@@ -62,6 +62,13 @@ async fn the_chart_tells_the_course_as_a_table_too_and_what_happened_meanwhile()
     page.shows("Lag, records").shows("1 member left").shows("reset on orders <b>: the commit went back");
     page.shows("p2 from 48,000 to 100").shows("not known");
     assert!(page.body.contains("class=\"course\"") && !page.body.contains("orders <b>: the"), "{}", page.body);
+    let answer = console.get("/api/v1/groups/main/analytics?window=1h").await.body;
+    let group = &serde_json::from_str::<serde_json::Value>(&answer).unwrap()["groups"][0];
+    let course = group["course"].as_array().unwrap();
+    assert_eq!((course.len(), &course[0]["lag"]), (60, &serde_json::Value::Null));
+    assert!(course[59]["lag"].as_u64() >= Some(590), "{course:?}");
+    assert_eq!(group["marks"][0]["change"], "members");
+    assert_eq!(group["marks"][1]["moves"], serde_json::json!([{"partition": 2, "from": 48_000, "to": 100}]));
     console.page("/group/main/analytics?of=time&window=1h").await.shows("Lag, time").shows("5 min");
 }
 

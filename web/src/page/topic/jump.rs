@@ -27,10 +27,13 @@ pub fn read(text: &str, now: Timestamp) -> Result<Option<Jump>, String> {
         return Ok(Some(Jump::Time(now.minus(ago))));
     }
     let (partition, offset) = match text.split_once('@') {
-        Some((partition, offset)) => (Some(partition.trim_start_matches('p').parse()), offset.parse()),
+        Some((partition, offset)) => (Some(partition.trim_start_matches('p').parse::<i32>()), offset.parse::<i64>()),
         None => (None, text.parse()),
     };
-    if let (Ok(partition), Ok(offset)) = (partition.transpose(), offset) {
+    if let (Ok(partition), Ok(offset)) = (partition.transpose(), offset)
+        && offset >= 0
+        && partition.is_none_or(|partition| partition >= 0)
+    {
         return Ok(Some(Jump::Offset { partition, offset }));
     }
     let spaced = text.replacen(' ', "T", 1);

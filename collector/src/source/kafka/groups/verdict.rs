@@ -241,8 +241,8 @@ mod tests {
 
     #[test]
     fn one_that_commits_rarely_is_not_called_stopped_between_two_commits() {
-        // A commit every two minutes, twelve looks each.
-        let slow = course(60, |look| look / 12 * 120, |look| 10 + look * 10);
+        // A commit every two minutes, twelve looks each; what is left at each commit wavers.
+        let slow = course(60, |look| look / 12 * 120, |look| 10 + look * 10 + look / 12 % 2);
         assert_eq!(check(None, &slow), LagState::KeepingUp, "where members aren't told");
         assert_eq!(check(Some(true), &slow), LagState::KeepingUp, "nor stalled or falling behind");
     }
