@@ -270,7 +270,7 @@ impl Poller {
             tracing::warn!(error, "the course of consumer lag could not be written");
         }
         let names = &self.names;
-        self.windows.retain(|(group, _), _| names.contains_key(group.as_str()));
+        self.windows.retain(|_, window| window.is_current(at));
         self.sums.retain(|group, _| names.contains_key(group.as_str()));
         self.described.retain(|group, _| names.contains_key(group.as_str()));
     }

@@ -26,8 +26,14 @@ pub const MINIMUM_COMPLETE: usize = INTERVALS / 2;
 /// From how many records on a lag that grew is called falling behind, where it also fell in between: below, it only wavers.
 const GROWTH_MIN: u64 = 10;
 
+/// For how long a partition is remembered that nobody looks at any more.
+const KEPT_NANOS: i64 = 300_000_000_000;
+
 /// From which pause between two commits on a group is slow: three looks, 10 s apart. Kafka's clients commit every 5 s by default.
 const SLOW_NANOS: i64 = 30_000_000_000;
+
+/// A longer pause between two commits excuses nobody.
+const SLOWEST_NANOS: i64 = 900_000_000_000;
 
 /// What one look at a partition found.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +49,7 @@ pub struct Look {
 /// What was seen of one group on one partition lately.
 #[derive(Debug, Default)]
 pub struct Window {
+    looked: Timestamp,
     commits: VecDeque<Commit>,
     /// Those commits that moved.
     moves: VecDeque<Commit>,
@@ -66,8 +73,14 @@ impl Look {
 }
 
 impl Window {
+    /// Whether anybody looked at the partition lately: others are gone.
+    pub fn is_current(&self, now: Timestamp) -> bool {
+        now.nanos_since(self.looked) < KEPT_NANOS
+    }
+
     /// Takes in a look, and says how the group stands.
     pub fn see(&mut self, look: Look) -> LagState {
+        self.looked = look.at;
         let Some(committed) = look.committed else {
             self.commits.clear();
             self.moves.clear();
@@ -124,9 +137,11 @@ impl Window {
 
     /// Whether commits are so far apart that the looks between them say nothing, and the next one isn't overdue.
     fn is_between_two_commits(&self, now: Timestamp) -> bool {
-        let pauses = self.moves.iter().zip(self.moves.iter().skip(1)).map(|(one, next)| next.at.nanos_since(one.at));
-        let (Some(longest), Some(last)) = (pauses.max(), self.moves.back()) else { return false };
-        longest >= SLOW_NANOS && now.nanos_since(last.at) <= 2 * longest
+        // One that had nothing to read was not slow.
+        let steps = self.moves.iter().zip(self.moves.iter().skip(1)).filter(|(one, _)| one.lag > ALLOWED_LAG);
+        let longest = steps.map(|(one, next)| next.at.nanos_since(one.at)).max();
+        let (Some(longest), Some(last)) = (longest, self.moves.back()) else { return false };
+        longest >= SLOW_NANOS && now.nanos_since(last.at) <= 2 * longest.min(SLOWEST_NANOS)
     }
 
     /// Whether a commit went back, and none since reached where it was.
@@ -245,6 +260,15 @@ mod tests {
         let slow = course(60, |look| look / 12 * 120, |look| 10 + look * 10 + look / 12 % 2);
         assert_eq!(check(None, &slow), LagState::KeepingUp, "where members aren't told");
         assert_eq!(check(Some(true), &slow), LagState::KeepingUp, "nor stalled or falling behind");
+    }
+
+    #[test]
+    fn a_pause_in_which_nothing_was_to_be_read_makes_nobody_slow() {
+        let mut looks = vec![(10, 10)];
+        looks.extend([(20, 20); 60]);
+        looks.extend([(30, 30); 2]);
+        looks.extend([(30, 90); 12]);
+        assert_eq!(check(Some(true), &looks), LagState::Stalled);
     }
 
     #[test]
