@@ -282,6 +282,8 @@ fn resets_and_rebalances_are_marked_and_they_and_the_course_outlive_a_restart() 
     let sillage = home.serve();
     let told = group_when(&sillage, &group, "is seen again", |group| group["lag"] == 18);
     assert_eq!(changes(&told), happened);
+    // In steps of five seconds, for each lag was seen for ten only.
+    let told = sillage.api(&format!("groups/main/{group}?window=5m"))["groups"][0].clone();
     let lags: Vec<&Value> = told["course"].as_array().unwrap().iter().map(|level| &level["lag"]).collect();
     assert!(lags.contains(&&16.into()) && lags.contains(&&2.into()), "{lags:?}");
     let page = sillage.get(&format!("/group/main/{group}")).text();

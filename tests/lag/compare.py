@@ -23,7 +23,7 @@ WATCHED_SECONDS = 45
 
 def client(kafka, group, protocol="classic"):
     return Consumer({
-        "bootstrap.servers": kafka.address,
+        "log_level": 2, "bootstrap.servers": kafka.address,
         "group.id": group,
         "group.protocol": protocol,
         "enable.auto.commit": False,
@@ -86,7 +86,7 @@ class Writer(threading.Thread):
 
     def __init__(self, kafka):
         super().__init__(daemon=True)
-        self.producer = Producer({"bootstrap.servers": kafka.address, "linger.ms": 5})
+        self.producer = Producer({"log_level": 2, "bootstrap.servers": kafka.address, "linger.ms": 5})
         self.sent_ms, self.going = {}, True
 
     def run(self):
@@ -138,9 +138,10 @@ def compare_time(kafka, sillage):
 def main():
     with Kafka() as kafka:
         topics = [NewTopic(f"idle-{number}", PARTITIONS, 1) for number in range(IDLE_TOPICS)] + [NewTopic("busy", 1, 1)]
-        for made in AdminClient({"bootstrap.servers": kafka.address}).create_topics(topics).values():
+        admin = AdminClient({"log_level": 2, "bootstrap.servers": kafka.address})
+        for made in admin.create_topics(topics).values():
             made.result()
-        producer = Producer({"bootstrap.servers": kafka.address})
+        producer = Producer({"log_level": 2, "bootstrap.servers": kafka.address})
         for number in range(IDLE_TOPICS):
             for record in range(PARTITIONS * RECORDS):
                 producer.produce(f"idle-{number}", b"{}", partition=record % PARTITIONS)

@@ -34,10 +34,10 @@ def commit_all(admin, offset):
 
 def main():
     with Kafka() as kafka:
-        admin = AdminClient({"bootstrap.servers": kafka.address})
+        admin = AdminClient({"log_level": 2, "bootstrap.servers": kafka.address})
         for made in admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)]).values():
             made.result()
-        producer = Producer({"bootstrap.servers": kafka.address})
+        producer = Producer({"log_level": 2, "bootstrap.servers": kafka.address})
         for record in range(PARTITIONS * RECORDS):
             producer.produce(TOPIC, b"{}", partition=record % PARTITIONS)
             producer.poll(0)
@@ -45,7 +45,7 @@ def main():
         print(f"{GROUPS} groups committed on {PARTITIONS} partitions in {commit_all(admin, 1):.1f} s")
         members = []
         for number in range(WITH_MEMBERS):
-            settings = {"bootstrap.servers": kafka.address, "group.id": f"member-{number:02}", "enable.auto.commit": False}
+            settings = {"log_level": 2, "bootstrap.servers": kafka.address, "group.id": f"member-{number:02}", "enable.auto.commit": False}
             members.append(Consumer(settings))
             members[-1].subscribe([TOPIC])
         for member in members:
