@@ -76,25 +76,34 @@ fn of_sources(text: &mut Exposition, state: &AppState) {
     }
 }
 
+/// How far one group is behind on a topic, or on a partition of it.
+struct LagSamples<'a> {
+    group: &'a GroupStatus,
+    topic: &'a str,
+    partition: Option<String>,
+    records: Option<u64>,
+    ms: Option<u64>,
+}
+
 /// How far consumer groups are behind: by topic, or by partition where that is wanted. What isn't known has no sample.
 fn of_groups(text: &mut Exposition, state: &AppState) {
     const RECORDS: &str = "sillage_consumer_lag_records";
     const SECONDS: &str = "sillage_consumer_lag_seconds";
     let groups = state.board.groups();
-    let groups = || groups.iter().flat_map(|groups| groups.iter());
-    let mut lags: Vec<(&GroupStatus, &str, Option<String>, [Option<f64>; 2])> = Vec::new();
-    for group in groups() {
-        let figures = |records: Option<u64>, ms: Option<u64>| {
-            [records.map(|records| records as f64), ms.map(|ms| ms as f64 / 1e3)]
-        };
+    let mut lags: Vec<LagSamples<'_>> = Vec::new();
+    for group in groups.iter().flat_map(|groups| groups.iter()) {
         if state.metrics_partitions {
-            lags.extend(group.partitions.iter().map(|lag| {
-                (group, lag.topic.as_str(), Some(lag.partition.to_string()), figures(lag.lag, lag.lag_ms()))
+            lags.extend(group.partitions.iter().map(|lag| LagSamples {
+                group,
+                topic: lag.topic.as_str(),
+                partition: Some(lag.partition.to_string()),
+                records: lag.lag,
+                ms: lag.lag_ms(),
             }));
         } else {
             lags.extend(group.topics().into_iter().map(|topic| {
                 let (records, ms) = group.of_topic(topic);
-                (group, topic, None, figures(records, ms))
+                LagSamples { group, topic, partition: None, records, ms }
             }));
         }
     }
@@ -102,10 +111,13 @@ fn of_groups(text: &mut Exposition, state: &AppState) {
         (RECORDS, "Offsets between what a group committed and the end of a topic or partition."),
         (SECONDS, "How long the first record that a group has yet to read waits."),
     ];
-    for (number, (name, help)) in families.into_iter().enumerate() {
+    for (name, help) in families {
         text.family(name, "gauge", help);
-        for (group, topic, partition, figures) in &lags {
-            let Some(value) = figures[number] else { continue };
+        for lag in &lags {
+            let in_seconds = lag.ms.map(|ms| ms as f64 / 1e3);
+            let value = if name == RECORDS { lag.records.map(|records| records as f64) } else { in_seconds };
+            let Some(value) = value else { continue };
+            let LagSamples { group, topic, partition, .. } = lag;
             let mut labels = vec![("source", group.source.as_str()), ("group", &group.group), ("topic", topic)];
             labels.extend(partition.as_deref().map(|partition| ("partition", partition)));
             text.sample(name, &labels, value);

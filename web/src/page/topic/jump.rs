@@ -56,7 +56,7 @@ impl Jump {
             Jump::Offset { partition, offset } => {
                 let until = Query::Term { field: Field::Offset, test: Test::Between(None, Some(offset as f64)) };
                 match partition {
-                    Some(partition) => until.and(Query::is(Field::Partition, &partition.to_string())),
+                    Some(partition) => until.and(Query::is(Field::Partition, partition.to_string())),
                     None => until,
                 }
             }
