@@ -173,7 +173,15 @@ impl LagState {
     }
 }
 
+/// How long ago a group may have been looked at for what was seen to count as now: six rounds.
+const CURRENT_FOR: Duration = Duration::from_secs(60);
+
 impl GroupStatus {
+    /// Whether it was looked at so lately that this is how it stands; not while its source is down.
+    pub fn is_current(&self, now: Timestamp) -> bool {
+        self.at.plus(CURRENT_FOR) >= now
+    }
+
     /// The sum of the lags that are known; `None` where none is.
     pub fn lag(&self) -> Option<u64> {
         sum(self.partitions.iter())

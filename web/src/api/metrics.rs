@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use store::Timestamp;
 use store::board::SourceState;
 use store::engine::Stats;
 use store::groups::{GroupStatus, Round};
@@ -91,7 +92,8 @@ fn of_groups(text: &mut Exposition, state: &AppState) {
     const SECONDS: &str = "sillage_consumer_lag_seconds";
     let groups = state.board.groups();
     let mut lags: Vec<LagSamples<'_>> = Vec::new();
-    for group in groups.iter().flat_map(|groups| groups.iter()) {
+    let now = Timestamp::now();
+    for group in groups.iter().flat_map(|groups| groups.iter()).filter(|group| group.is_current(now)) {
         if state.metrics_partitions {
             lags.extend(group.partitions.iter().map(|lag| LagSamples {
                 group,
