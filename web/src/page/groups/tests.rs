@@ -117,6 +117,7 @@ async fn a_group_without_a_commit_is_never_a_lag_of_zero_for_scripts_either() {
 async fn what_was_seen_before_the_source_went_down_says_when_and_is_no_metric() {
     let board = board();
     let mut late = group("late", LagState::KeepingUp, vec![partition(0, 3, LagState::KeepingUp)]);
+    late.source = "gone".into();
     late.at = Timestamp::now().minus(Duration::from_secs(600));
     board.post_groups(&"gone".into(), vec![late]);
     let console = Console::beside(empty(), board);
