@@ -38,7 +38,6 @@ const pages = {
     return `/topic/${encodeURIComponent(source)}/${encodeURIComponent(topic)}?at=-1s`;
   },
   groups: async () => '/groups?sort=lag',
-  'no group stands so': async () => '/groups?state=belowStart&name=nobody',
   group: async () => {
     const { source, group } = await someGroup();
     return `/group/${encodeURIComponent(source)}/${encodeURIComponent(group)}`;
