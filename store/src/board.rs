@@ -202,9 +202,7 @@ impl Board {
 
     /// What takes how many bytes of memory outside the store.
     pub fn memory(&self) -> Vec<(&'static str, u64)> {
-        let gauges = self.memory.read();
-        let asked = gauges.iter().map(|gauge| (gauge.what, (gauge.ask)()));
-        asked.chain([("lag of consumer groups over time", self.lags.bytes())]).collect()
+        self.memory.read().iter().map(|gauge| (gauge.what, (gauge.ask)())).collect()
     }
 
     /// What was refused since the start, by reason.

@@ -70,7 +70,7 @@ def main():
             page = time.monotonic() - begun
         for member in members:
             member.close()
-    kept = status["memory"]["parts"]["lag of consumer groups over time"] / 2**20
+    kept = status["memory"]["parts"]["the course of lag"] / 2**20
     print(f"rounds took {', '.join(f'{one:.2f}' for one in took)} s")
     print(f"requests in each about {POLL_SECONDS} s: {requests}")
     print(f"memory after {seconds} s: {memory:.0f} MiB in all, {kept:.0f} of them the lag over time; the page of all groups took {page:.2f} s")
