@@ -39,6 +39,8 @@ pub struct Config {
     pub sources: Vec<collector::source::Config>,
     /// `[[redact]]`: what is taken out of everything before it is kept, beside what always is.
     pub redact: Vec<collector::redact::Config>,
+    /// `[[consumer]]`: which group a service consumes as, where its spans don't tell.
+    pub consumers: Vec<store::groups::Consumer>,
     /// What was said, and not left to its default.
     pub named: Named,
 }
@@ -113,7 +115,7 @@ struct Section {
 }
 
 /// All sections. A known section of a later version is refused rather than ignored: whoever writes it relies on it.
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     Section { name: "web", repeats: false, built: true },
     Section { name: "access", repeats: true, built: true },
     Section { name: "otlp", repeats: false, built: true },
@@ -121,6 +123,7 @@ const SECTIONS: [Section; 10] = [
     Section { name: "source", repeats: true, built: true },
     Section { name: "registry", repeats: false, built: false },
     Section { name: "redact", repeats: true, built: true },
+    Section { name: "consumer", repeats: true, built: true },
     Section { name: "webhook", repeats: true, built: false },
     Section { name: "alert", repeats: true, built: false },
     Section { name: "redrive", repeats: false, built: false },
@@ -192,12 +195,13 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     let store = single("store", &root, &mut mistakes);
     let sources = repeated("source", &root, &mut mistakes);
     let redact = repeated("redact", &root, &mut mistakes);
-    let (Some(web), Some(access), Some(otlp), Some(store), Some(sources), Some(redact)) =
-        (web, access, otlp, store, sources, redact)
+    let consumers = repeated("consumer", &root, &mut mistakes);
+    let (Some(web), Some(access), Some(otlp), Some(store), Some(sources), Some(redact), Some(consumers)) =
+        (web, access, otlp, store, sources, redact, consumers)
     else {
         return Err(in_order(mistakes, &unreadable, source));
     };
-    let config = Config { web, access, otlp, store, sources, redact, named };
+    let config = Config { web, access, otlp, store, sources, redact, consumers, named };
     check(&config, &root, &mut mistakes);
     if mistakes.is_empty() { Ok((config, warnings)) } else { Err(in_order(mistakes, &unreadable, source)) }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use collector::redact::{self, Redactor};
 use collector::{otlp, source};
+use store::groups::Consumer;
 use store::{Board, Journal, LagSeries, Store};
 use subtle::ConstantTimeEq;
 use tokio::runtime::{Builder, Runtime};
@@ -60,6 +61,7 @@ impl Collecting {
         otlp: otlp::Config,
         sources: Vec<source::Config>,
         redact: &[redact::Config],
+        consumers: &[Consumer],
         access: &[web::Access],
     ) -> anyhow::Result<Collecting> {
         let allow = allow(access)?;
@@ -74,6 +76,7 @@ impl Collecting {
         // It would hold on to itself by a counter of its own.
         let lagging = Arc::downgrade(&board);
         board.measure("the course of lag", move || lagging.upgrade().map_or(0, |board| board.lags().bytes()));
+        consumers.iter().for_each(|consumer| board.tie(consumer));
         let [stop_otlp, stop_sources] = [(); 2].map(|()| CancellationToken::new());
         // Before any port opens: a source that this build can't watch ends the start.
         let sources = source::start(sources, store.clone(), board.clone(), redactor.clone(), stop_sources.clone())?;

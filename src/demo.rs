@@ -77,8 +77,8 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
     broker.create_topics(&::demo::TOPICS, ::demo::PARTITIONS)?;
     config.sources = vec![watched(&broker)];
     let is_kept = config.named.data.then(|| config.store.path.display().to_string());
-    let Config { web, access, otlp, store, sources, redact, named: _ } = config;
-    let collecting = Collecting::start(store, otlp, sources, &redact, &access).await?;
+    let Config { web, access, otlp, store, sources, redact, consumers, named: _ } = config;
+    let collecting = Collecting::start(store, otlp, sources, &redact, &consumers, &access).await?;
     let (grpc, http) = (reachable(collecting.otlp_grpc), reachable(collecting.otlp_http));
     let opening = Shop::start(ShopConfig {
         brokers: broker.bootstrap(),

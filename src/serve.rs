@@ -34,9 +34,10 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let described: Vec<String> = config.sources.iter().map(|source| format!("{}", source.name())).collect();
     let data = config.store.path.display().to_string();
-    let Config { web, access, otlp, store, sources, redact, named: _ } = config;
-    let starting =
-        async { Collecting::start(store, otlp, sources, &redact, &access).await?.open(web, access.clone()).await };
+    let Config { web, access, otlp, store, sources, redact, consumers, named: _ } = config;
+    let starting = async {
+        Collecting::start(store, otlp, sources, &redact, &consumers, &access).await?.open(web, access.clone()).await
+    };
     let console = tokio::select! {
         console = starting => console?,
         // Nothing was acknowledged yet.

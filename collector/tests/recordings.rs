@@ -114,7 +114,10 @@ impl Replayed {
     async fn flow(&self, order: &Record) -> Flow {
         let Position { source, channel, place, .. } = order.position.clone();
         let start = Start::Record { source, channel, place };
-        assemble(&*self.store, start, Timestamp::now()).await.unwrap().expect("the flow of a record that is there")
+        assemble(&*self.store, &Board::default(), start, Timestamp::now())
+            .await
+            .unwrap()
+            .expect("the flow of a record that is there")
     }
 }
 

@@ -27,6 +27,7 @@ fn known() -> BTreeSet<String> {
     add("otlp", read::known_keys::<collector::otlp::Config>(&[]));
     add("store", read::known_keys::<store::Config>(&[]));
     add("redact", read::known_keys::<collector::redact::Config>(&[]));
+    add("consumer", read::known_keys::<store::groups::Consumer>(&[]));
     add("source", vec!["type"]);
     for kind in ["kafka", "nats"] {
         add("source", read::known_keys::<collector::source::Config>(&[("type", kind)]));

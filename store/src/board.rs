@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::groups::{GroupStatus, Round};
+use crate::groups::{Consumer, GroupStatus, Readers, Round};
 use crate::lag_series::LagSeries;
 use crate::position::SourceName;
 use crate::time::Timestamp;
@@ -15,9 +15,11 @@ use crate::time::Timestamp;
 /// What the collector reports of itself.
 #[derive(Debug, Default)]
 pub struct Board {
-    groups: RwLock<BTreeMap<SourceName, Arc<Vec<GroupStatus>>>>,
+    groups: RwLock<BTreeMap<SourceName, Arc<Readers>>>,
     rounds: RwLock<BTreeMap<SourceName, Round>>,
     retentions: RwLock<BTreeMap<SourceName, Arc<BTreeMap<String, Retention>>>>,
+    /// Which group a service consumes as, as the configuration tells.
+    consumers: RwLock<BTreeMap<String, String>>,
     lags: LagSeries,
     sources: RwLock<BTreeMap<SourceName, SourceStatus>>,
     refused: RwLock<BTreeMap<String, u64>>,
@@ -129,23 +131,38 @@ impl Board {
 
     /// Puts up how the groups of a source stand, in place of what stood there.
     pub fn post_groups(&self, source: &SourceName, groups: Vec<GroupStatus>) {
-        self.groups.write().insert(source.clone(), Arc::new(groups));
+        self.groups.write().insert(source.clone(), Arc::new(Readers::new(groups)));
     }
 
     /// How the groups of each source stand, by source.
     pub fn groups(&self) -> Vec<Arc<Vec<GroupStatus>>> {
-        self.groups.read().values().cloned().collect()
+        self.groups.read().values().map(|readers| readers.groups().clone()).collect()
+    }
+
+    /// The groups of a source, found by what they read; none where nothing was looked at yet.
+    pub fn readers(&self, source: &SourceName) -> Arc<Readers> {
+        self.groups.read().get(source).cloned().unwrap_or_default()
+    }
+
+    /// Puts up which group a service consumes as, where its spans don't say.
+    pub fn tie(&self, consumer: &Consumer) {
+        self.consumers.write().insert(consumer.service.clone(), consumer.group.clone());
+    }
+
+    /// The group that a service was told to consume as.
+    pub fn tied(&self, service: &str) -> Option<String> {
+        self.consumers.read().get(service).cloned()
     }
 
     /// How one group stands.
     pub fn group(&self, source: &SourceName, group: &str) -> Option<GroupStatus> {
-        let groups = self.groups.read().get(source).cloned()?;
-        groups.iter().find(|status| status.group == group).cloned()
+        let readers = self.groups.read().get(source).cloned()?;
+        readers.groups().iter().find(|status| status.group == group).cloned()
     }
 
     /// How the groups of one source stand.
     pub fn groups_of(&self, source: &SourceName) -> Arc<Vec<GroupStatus>> {
-        self.groups.read().get(source).cloned().unwrap_or_default()
+        self.readers(source).groups().clone()
     }
 
     /// Puts up what it took to ask for the groups of a source.

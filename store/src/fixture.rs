@@ -12,6 +12,7 @@
 //! Times are seconds after [`START`]; traces and spans are named by small numbers ([`trace`], [`span_id`]).
 //! Only for tests: behind the feature `fixture`.
 
+mod group; // consumer groups
 mod log; // log lines
 mod record; // records
 mod span; // spans
@@ -19,6 +20,7 @@ mod span; // spans
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::groups::{GroupStatus, LagState};
 use crate::id::{SpanId, TraceId};
 use crate::log::Log;
 use crate::position::{Incarnation, Place, Position};
@@ -27,6 +29,7 @@ use crate::span::{Resource, Scope, Span, SpanKind, SpanStatus};
 use crate::time::Timestamp;
 use crate::value::Value;
 
+pub use self::group::GroupFixture;
 pub use self::log::LogFixture;
 pub use self::record::RecordFixture;
 pub use self::span::SpanFixture;
@@ -119,6 +122,23 @@ pub fn log(service: &str, body: &str) -> LogFixture {
         scope: Arc::new(Scope::default()),
         ordinal: 0,
         received_at: START,
+    })
+}
+
+/// A consumer group of the source `main` that reads nothing yet, with no member, looked at at second 60.
+pub fn group(name: &str) -> GroupFixture {
+    GroupFixture(GroupStatus {
+        source: "main".into(),
+        group: name.to_owned(),
+        state: LagState::KeepingUp,
+        broker_state: Some("Stable".to_owned()),
+        protocol: Some("classic".to_owned()),
+        assignor: Some("range".to_owned()),
+        members: Some(Vec::new()),
+        partitions: Vec::new(),
+        trend: None,
+        unseen: None,
+        at: at(60.0),
     })
 }
 

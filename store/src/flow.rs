@@ -8,10 +8,12 @@
 //!       -> deliveries -> outcome, time budget, findings
 //! ```
 
+use crate::board::Board;
 use crate::engine::{Held, Store, StoreError};
 use crate::entry::Entry;
 use crate::id::TraceId;
 use crate::knot::Knot;
+use crate::lag_series::Passed;
 use crate::position::{Channel, Place, Position, SourceName};
 use crate::record::Record;
 use crate::span::Span;
@@ -20,6 +22,7 @@ use crate::time::Timestamp;
 mod budget; // where the time went
 mod delivery; // each event and each consumer
 mod finding; // what is wrong and can be proved
+mod origin; // which record each copy goes back to
 mod ours; // what is known to belong to the flow
 mod outcome; // what came of it
 mod owner; // which record a span means by a position
@@ -45,7 +48,13 @@ pub enum Start {
 }
 
 /// Everything that hangs together with what is asked for; `None` when the store knows nothing of it.
-pub async fn assemble(store: &dyn Store, start: Start, now: Timestamp) -> Result<Option<Flow>, StoreError> {
+/// What consumer groups have committed is read from the board.
+pub async fn assemble(
+    store: &dyn Store,
+    board: &Board,
+    start: Start,
+    now: Timestamp,
+) -> Result<Option<Flow>, StoreError> {
     let Some(gathered) = walk::gather(store, start).await? else {
         return Ok(None);
     };
@@ -62,7 +71,9 @@ pub async fn assemble(store: &dyn Store, start: Start, now: Timestamp) -> Result
     }
     flow.trace_ids = traces_by_time(&flow);
     (flow.started_at, flow.ended_at) = extent(&flow);
-    flow.deliveries = delivery::deliveries(&flow);
+    let (deliveries, left_out) = delivery::deliveries(&flow, board);
+    flow.deliveries = deliveries;
+    flow.cut = [flow.cut.take(), left_out].into_iter().flatten().reduce(|cut, left_out| format!("{cut}; {left_out}"));
     flow.retries = flow.deliveries.iter().map(|delivery| delivery.attempts.saturating_sub(1)).sum();
     flow.dead_letters = outcome::dead_letters(&flow);
     flow.outcome = outcome::outcome(&flow);
@@ -95,7 +106,7 @@ impl Flow {
     /// For each of its records the one that it goes back to: a retry copy or dead letter to the record that failed first,
     /// every other one to itself. By their sequences.
     pub fn firsts(&self) -> std::collections::HashMap<crate::engine::Sequence, crate::engine::Sequence> {
-        delivery::firsts(self)
+        origin::firsts(self)
     }
 
     /// From its earliest to its latest time, in nanoseconds.
@@ -235,7 +246,7 @@ pub struct Delivery {
     pub service: Option<String>,
     /// How it stands.
     pub state: DeliveryState,
-    /// How many attempts are known.
+    /// How many attempts are known; 0 where only the commits tell of it.
     pub attempts: u32,
     /// When the first attempt began.
     pub started_at: Option<Timestamp>,
@@ -243,12 +254,25 @@ pub struct Delivery {
     pub ended_at: Option<Timestamp>,
     /// What the last failure says.
     pub error: Option<String>,
+    /// What the group's commits tell; `None` for a service, and for a group that no broker tells of.
+    pub commit: Option<Commit>,
+}
+
+/// What the commits of a consumer group tell of one record. Committed is not processed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Commit {
+    /// How the record stands by them alone.
+    pub stands: DeliveryState,
+    /// When the group was last looked at.
+    pub looked_at: Timestamp,
+    /// Between which looks the commit passed the record; `None` where it hasn't, and where the history doesn't tell.
+    pub passed: Option<Passed>,
 }
 
 /// How a delivery stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DeliveryState {
-    /// Not read yet; this many records are ahead of it, where that is known.
+    /// The group's commit hasn't reached it; so many offsets are ahead of it, where that is known.
     Waiting(Option<u64>),
     /// The group committed past it. Committed is not processed.
     CommittedPast,
@@ -260,8 +284,10 @@ pub enum DeliveryState {
     Retrying,
     /// It was set aside.
     DeadLettered,
-    /// The group's commit moved past it while nobody could have read it.
+    /// The group's commit was set past it while nobody could have read it.
     Skipped,
+    /// A group that reads the topic, of which this can't be said; and why.
+    Unknown(&'static str),
 }
 
 /// Something wrong that can be proved from the entries.

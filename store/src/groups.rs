@@ -3,12 +3,29 @@
 //! In memory only: it is asked for anew every few seconds. The course over time is in [`LagSeries`](crate::LagSeries).
 //! What isn't known is `None` with a reason, never 0.
 
+mod readers; // who reads a partition
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::position::{Channel, SourceName};
+use serde::Deserialize;
+
+use crate::position::{Channel, Incarnation, SourceName};
 use crate::record::Record;
 use crate::time::Timestamp;
+
+pub use readers::{Reader, Readers};
+
+/// A `[[consumer]]` table of the configuration: which group a service consumes as. Needed only where its spans name no group, and no
+/// member of the group has the spans' client id.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consumer {
+    /// The service, as its spans name it.
+    pub service: String,
+    /// The consumer group.
+    pub group: String,
+}
 
 /// What it took to ask for all groups of a source once.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -68,6 +85,8 @@ pub struct PartitionLag {
     pub topic: Channel,
     /// The partition.
     pub partition: i32,
+    /// Which life of the topic the offsets are of, as far as it has been read.
+    pub incarnation: Incarnation,
     /// The committed offset; `None` where none is.
     pub committed: Option<i64>,
     /// Where what can be read ends (the last stable offset); `None` where the broker didn't tell.

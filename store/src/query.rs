@@ -8,6 +8,7 @@
 //!            -> Query::parse(text) -> Store::search -> narrowed by the index -> Query::matches(entry, now)
 //! ```
 
+mod backlog; // which records wait, by current commits
 mod fields; // the names of fields, and which values an entry has for each
 mod goto; // what a bare word may name, to go straight there
 mod matches; // what a query means
@@ -17,11 +18,13 @@ mod suggest; // what was probably meant
 mod text; // the searchable text of an entry
 mod words; // how text is split into words
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::Kind;
 use crate::time::Timestamp;
 
+pub use backlog::Backlog;
 pub use fields::BODY_PARSED_BYTES_MAX;
 pub use goto::{Goto, goto};
 pub use parse::{QueryError, duration};
@@ -65,6 +68,8 @@ pub enum Query {
     },
     /// Some entry of the same flow matches. Engines take it as "holds": whoever lists flows checks it.
     Flow(Box<Query>),
+    /// Some consumer group has yet to read the record: what [`Query::with_commits`] makes of `status:waiting`.
+    Waits(Arc<Backlog>),
 }
 
 /// A field of an entry. Its name in a query stands beside it.
@@ -95,7 +100,7 @@ pub enum Field {
     /// `span`: a span's name.
     Span,
     /// `status`: `dead` on a dead letter, `retried` on a retry copy and where more than one attempt is told, `failed` or `ok` on a span.
-    /// No entry is `waiting`: whoever lists flows works that out from the current commits.
+    /// No entry is `waiting` by itself: [`Query::with_commits`] works that out from what groups have committed now.
     Status,
     /// `role`: event, retry or dead for a record; producer, consumer, server, client or internal for a span; the severity for a log.
     Role,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use store::{Board, Journal, Store};
+use store::query::QueryError;
+use store::{Board, Journal, Query, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
@@ -28,4 +29,11 @@ pub struct AppState {
     pub started: Instant,
     /// Cancelled once the console is to stop: streams end themselves.
     pub stopping: CancellationToken,
+}
+
+impl AppState {
+    /// Reads a query; what it asks of what waits is worked out from what consumer groups have committed now.
+    pub fn query(&self, text: &str) -> Result<Query, QueryError> {
+        Ok(Query::parse(text)?.with_commits(&self.board))
+    }
 }

@@ -1,29 +1,46 @@
-//! Each event and each consumer: how the delivery stands, told from spans and from retry and dead-letter copies.
+//! Each event and each consumer: how the delivery stands, told from spans, from retry and dead-letter copies, and from what
+//! consumer groups have committed.
 //!
-//! Without a span or a copy nothing is said here: spans are sampled, and "no span" is not "not processed".
+//! A span or a copy proves more than a commit. Where there is neither, the commit alone speaks, and committed is not processed:
+//! spans are sampled, and "no span" is not "not processed".
+
+mod commit; // what a group's commits tell of a record
+mod consumer; // who a span's service consumes as
+mod draft; // a delivery while it is put together
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::{Delivery, DeliveryState, Flow, Joined, owner};
+use super::origin::Origins;
+use super::{Delivery, Flow, Joined, owner};
+use crate::board::Board;
 use crate::engine::Sequence;
+use crate::groups::Readers;
 use crate::id::{SpanId, TraceId};
-use crate::record::{Fate, Record};
+use crate::position::{Place, SourceName};
+use crate::record::Record;
 use crate::span::Span;
 use crate::time::Timestamp;
+use consumer::Consumers;
+use draft::{Attempt, Copied, Draft};
 
-/// The deliveries of a flow: by the event's time, then by consumer.
-pub(super) fn deliveries(flow: &Flow) -> Vec<Delivery> {
+/// The deliveries so far: by the event's time, its sequence and the consumer.
+type Drafts = BTreeMap<(Timestamp, Sequence, String), Draft>;
+
+/// How many pairs of a record and a group that reads it are told in one flow: more than anybody reads, and what keeps a flow of a
+/// thousand records on topics with hundreds of groups from holding up everybody else's.
+const READINGS_MAX: usize = 2_000;
+
+/// The deliveries of a flow, by the event's time, then by consumer; and what is left out of them, in words.
+pub(super) fn deliveries(flow: &Flow, board: &Board) -> (Vec<Delivery>, Option<String>) {
     let origins = Origins::of(flow);
-    let groups = groups_by_service(flow);
-    let mut drafts: BTreeMap<(Timestamp, Sequence, String), Draft> = BTreeMap::new();
+    let consumers = Consumers::of(flow, board);
+    let mut drafts: Drafts = BTreeMap::new();
     for span in flow.each_span().filter(|span| span.processes()) {
-        let Some(record) = record_of(flow, span) else {
+        let Some(first) = record_of(flow, span).and_then(|record| origins.first(record)) else {
             continue;
         };
-        let Some(first) = origins.first(record) else {
-            continue;
-        };
-        let (consumer, is_group) = consumer_of(span, &groups);
+        let (consumer, is_group) = consumers.of_span(span, first);
         let draft = drafts.entry(key(first, &consumer)).or_insert_with(|| Draft::new(first, consumer, is_group));
         draft.attempts.push(Attempt::of(span));
         draft.service.get_or_insert_with(|| span.service().to_owned());
@@ -35,9 +52,9 @@ pub(super) fn deliveries(flow: &Flow) -> Vec<Delivery> {
         let (Some(failure), Some(first)) = (&record.failure, origins.first_joined(joined)) else {
             continue;
         };
-        let told = failure.group.clone();
-        let is_group = told.is_some();
-        let Some(consumer) = told.or_else(|| failing_consumer(flow, record, &drafts, first, &groups)) else {
+        let told = failure.group.clone().map(|group| (group, true));
+        let Some((consumer, is_group)) = told.or_else(|| failing_consumer(flow, record, &drafts, first, &consumers))
+        else {
             continue;
         };
         let draft = drafts.entry(key(first, &consumer)).or_insert_with(|| Draft::new(first, consumer, is_group));
@@ -48,12 +65,33 @@ pub(super) fn deliveries(flow: &Flow) -> Vec<Delivery> {
             error: error_of(record),
         });
     }
-    drafts.into_values().map(Draft::finish).collect()
+    let is_cut = add_commits(flow, board, &mut drafts);
+    let cut =
+        is_cut.then(|| format!("of what consumer groups committed, only the first {READINGS_MAX} deliveries are told"));
+    (drafts.into_values().map(Draft::finish).collect(), cut)
 }
 
-/// For each record the one that it goes back to, by their sequences.
-pub(super) fn firsts(flow: &Flow) -> HashMap<Sequence, Sequence> {
-    Origins::of(flow).first.into_iter().map(|(sequence, first)| (sequence, first.held.sequence)).collect()
+/// Adds what each group that reads the topic of a record has committed. Copies are left out: they are attempts at the delivery of
+/// the record that they were made from. Says whether anything was left out because there was too much.
+fn add_commits(flow: &Flow, board: &Board, drafts: &mut Drafts) -> bool {
+    let mut readings = 0;
+    let mut readers: HashMap<&SourceName, Arc<Readers>> = HashMap::new();
+    for joined in &flow.records {
+        let Some(record) = joined.held.entry.as_record().filter(|record| record.failure.is_none()) else { continue };
+        let Place::Offset { partition, offset } = record.position.place else { continue };
+        let source = &record.position.source;
+        let of_source = readers.entry(source).or_insert_with(|| board.readers(source));
+        for reader in of_source.of(&record.position.channel, partition) {
+            if readings == READINGS_MAX {
+                return true;
+            }
+            readings += 1;
+            let group = &reader.group.group;
+            let draft = drafts.entry(key(joined, group)).or_insert_with(|| Draft::new(joined, group.clone(), true));
+            draft.commit = Some(commit::of(record, (partition, offset), reader, board.lags()));
+        }
+    }
+    false
 }
 
 /// What a failure says, in a line: the last part of the exception's type, and its message.
@@ -103,205 +141,34 @@ pub(super) fn record_of<'a>(flow: &'a Flow, span: &Span) -> Option<&'a Record> {
     fits.is_empty().then_some(only)
 }
 
-fn consumer_of(span: &Span, groups: &HashMap<String, String>) -> (String, bool) {
-    let told = span.messaging.as_ref().and_then(|messaging| messaging.group.clone());
-    match told.or_else(|| groups.get(span.service()).cloned()) {
-        Some(group) => (group, true),
-        None => (span.service().to_owned(), false),
-    }
-}
-
-/// The group of each service that names exactly one: its spans that name none belong to it too.
-fn groups_by_service(flow: &Flow) -> HashMap<String, String> {
-    let mut groups: HashMap<String, Option<String>> = HashMap::new();
-    for span in flow.each_span() {
-        if let Some(group) = span.messaging.as_ref().and_then(|messaging| messaging.group.clone()) {
-            groups
-                .entry(span.service().to_owned())
-                .and_modify(|known| {
-                    if known.as_ref() != Some(&group) {
-                        *known = None;
-                    }
-                })
-                .or_insert(Some(group));
-        }
-    }
-    groups.into_iter().filter_map(|(service, group)| Some((service, group?))).collect()
-}
-
 /// Who failed, where the copy doesn't tell: the service that published the copy, else the only consumer whose attempt failed.
 fn failing_consumer(
     flow: &Flow,
     copy: &Record,
-    drafts: &BTreeMap<(Timestamp, Sequence, String), Draft>,
+    drafts: &Drafts,
     first: &Joined,
-    groups: &HashMap<String, String>,
-) -> Option<String> {
+    consumers: &Consumers<'_>,
+) -> Option<(String, bool)> {
     let publisher = copy.event.trace.as_ref().and_then(|trace| {
         flow.each_span().find(|span| span.trace_id == trace.trace_id && Some(span.span_id) == trace.span_id)
     });
-    let consumers: Vec<&Draft> = drafts
+    let known: Vec<&Draft> = drafts
         .iter()
         .filter(|((_, sequence, _), _)| *sequence == first.held.sequence)
         .map(|(_, draft)| draft)
         .collect();
-    if let Some(span) = publisher {
-        let (consumer, _) = consumer_of(span, groups);
-        if consumers.iter().any(|draft| draft.consumer == consumer) {
-            return Some(consumer);
-        }
+    let published = publisher.map(|span| consumers.of_span(span, first));
+    if let Some((consumer, _)) = &published
+        && let Some(draft) = known.iter().find(|draft| draft.consumer == *consumer)
+    {
+        return Some((consumer.clone(), draft.is_group));
     }
-    let mut failed = consumers.iter().filter(|draft| draft.attempts.iter().any(|attempt| attempt.error.is_some()));
+    let mut failed = known.iter().filter(|draft| draft.attempts.iter().any(|attempt| attempt.error.is_some()));
     match (failed.next(), failed.next()) {
-        (Some(only), None) => Some(only.consumer.clone()),
-        _ => publisher.map(|span| consumer_of(span, groups).0),
+        (Some(only), None) => Some((only.consumer.clone(), only.is_group)),
+        _ => published,
     }
 }
 
-/// Which record of the flow each copy was made from, at the beginning of its chain.
-struct Origins<'a> {
-    first: HashMap<Sequence, &'a Joined>,
-    by_position: HashMap<&'a crate::position::Position, Sequence>,
-}
-
-/// The longest chain of copies that is followed back; a hostile header can make a cycle.
-const CHAIN_MAX: usize = 64;
-
-impl<'a> Origins<'a> {
-    fn of(flow: &'a Flow) -> Origins<'a> {
-        let records: Vec<(&Joined, &Record)> =
-            flow.records.iter().filter_map(|joined| Some((joined, joined.held.entry.as_record()?))).collect();
-        let plain: Vec<&Record> = records.iter().map(|(_, record)| *record).collect();
-        let parent = |record: &Record| -> Option<&'a Joined> {
-            let failure = record.failure.as_ref()?;
-            let told = failure.origin.as_ref().and_then(|origin| {
-                let place = crate::position::Place::Offset { partition: origin.partition?, offset: origin.offset? };
-                owner::of_copy(record, &origin.channel.as_deref()?.into(), &place, &plain)
-            });
-            let by_event = || {
-                let id = record.event.id.as_ref()?;
-                plain.iter().copied().find(|other| other.failure.is_none() && other.event.id.as_ref() == Some(id))
-            };
-            let found = told.or_else(by_event)?;
-            records.iter().find(|(_, other)| std::ptr::eq(*other, found)).map(|(joined, _)| *joined)
-        };
-        let mut first = HashMap::new();
-        let mut by_position = HashMap::new();
-        for (joined, record) in &records {
-            let mut at = *joined;
-            for _ in 0..CHAIN_MAX {
-                match at.held.entry.as_record().and_then(parent) {
-                    Some(next) if next.held.sequence != at.held.sequence => at = next,
-                    _ => break,
-                }
-            }
-            first.insert(joined.held.sequence, at);
-            by_position.insert(&record.position, joined.held.sequence);
-        }
-        Origins { first, by_position }
-    }
-
-    fn first(&self, record: &Record) -> Option<&'a Joined> {
-        self.first.get(self.by_position.get(&record.position)?).copied()
-    }
-
-    fn first_joined(&self, joined: &Joined) -> Option<&'a Joined> {
-        self.first.get(&joined.held.sequence).copied()
-    }
-}
-
-/// One process span.
-struct Attempt {
-    started_at: Timestamp,
-    ended_at: Timestamp,
-    error: Option<String>,
-}
-
-impl Attempt {
-    fn of(span: &Span) -> Attempt {
-        let error = span.failed().then(|| {
-            let crate::span::SpanStatus::Error(says) = &span.status else {
-                return String::new();
-            };
-            if says.is_empty() { "failed".to_owned() } else { says.clone() }
-        });
-        Attempt { started_at: span.started_at, ended_at: span.ended_at.max(span.started_at), error }
-    }
-}
-
-/// One retry copy or dead letter.
-struct Copied {
-    at: Timestamp,
-    fate: Fate,
-    attempts: Option<u32>,
-    error: Option<String>,
-}
-
-struct Draft {
-    position: crate::position::Position,
-    event_id: Option<String>,
-    event_type: Option<String>,
-    consumer: String,
-    is_group: bool,
-    service: Option<String>,
-    attempts: Vec<Attempt>,
-    copies: Vec<Copied>,
-}
-
-impl Draft {
-    fn new(first: &Joined, consumer: String, is_group: bool) -> Draft {
-        let record = first.held.entry.as_record().expect("only records are first of a chain");
-        Draft {
-            position: record.position.clone(),
-            event_id: record.event.id.clone(),
-            event_type: record.event.event_type.clone(),
-            consumer,
-            is_group,
-            service: None,
-            attempts: Vec::new(),
-            copies: Vec::new(),
-        }
-    }
-
-    fn finish(mut self) -> Delivery {
-        self.attempts.sort_by_key(|attempt| (attempt.started_at, attempt.ended_at));
-        self.copies.sort_by_key(|copied| copied.at);
-        let last_copy = self.copies.last();
-        let last_attempt = self.attempts.last();
-        let error = last_copy
-            .and_then(|copied| copied.error.clone())
-            .or_else(|| self.attempts.iter().rev().find_map(|attempt| attempt.error.clone()));
-        let tried_since = match (last_attempt, last_copy) {
-            (Some(attempt), Some(copied)) => attempt.started_at > copied.at,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        let succeeded = last_attempt.is_some_and(|attempt| attempt.error.is_none());
-        let state = match last_copy.map(|copied| copied.fate) {
-            _ if tried_since && succeeded => DeliveryState::Processed,
-            Some(Fate::DeadLetter) => DeliveryState::DeadLettered,
-            Some(Fate::Retry) if !tried_since => DeliveryState::Retrying,
-            _ => DeliveryState::Failed,
-        };
-        let told = self.copies.iter().filter_map(|copied| copied.attempts).max().unwrap_or(0);
-        let retry_copies = self.copies.iter().filter(|copied| copied.fate == Fate::Retry).count();
-        let seen = u32::try_from(self.attempts.len().max(retry_copies)).unwrap_or(u32::MAX);
-        // What a copy tells may count the attempt that is still to come; what spans show was really done.
-        let attempts = if self.attempts.is_empty() { told.max(seen).max(1) } else { seen.max(1) };
-        let ended_at =
-            self.attempts.iter().map(|attempt| attempt.ended_at).chain(last_copy.map(|copied| copied.at)).max();
-        Delivery {
-            position: self.position,
-            event_id: self.event_id,
-            event_type: self.event_type,
-            consumer: self.consumer,
-            is_group: self.is_group,
-            service: self.service,
-            state,
-            attempts,
-            started_at: self.attempts.first().map(|attempt| attempt.started_at),
-            ended_at,
-            error: (state != DeliveryState::Processed).then_some(error).flatten(),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

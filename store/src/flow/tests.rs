@@ -13,7 +13,7 @@ async fn held(entries: Vec<Entry>) -> Memory {
 }
 
 async fn flow_of(store: &Memory, start: Start) -> Flow {
-    assemble(store, start, at(3_600.0)).await.unwrap().expect("the flow is known")
+    assemble(store, &Board::default(), start, at(3_600.0)).await.unwrap().expect("the flow is known")
 }
 
 fn at_record(topic: &str, partition: i32, offset: i64) -> Start {
@@ -64,8 +64,8 @@ async fn a_flow_is_the_same_by_trace_event_and_record() {
     for start in [Start::Event("event-0001".to_owned()), at_record("orders", 0, 7)] {
         assert_eq!(contents(&flow_of(&store, start).await), contents(&by_trace));
     }
-    assert!(assemble(&store, Start::Trace(trace(99)), at(0.0)).await.unwrap().is_none());
-    assert!(assemble(&store, Start::Event("nobody".to_owned()), at(0.0)).await.unwrap().is_none());
+    assert!(assemble(&store, &Board::default(), Start::Trace(trace(99)), at(0.0)).await.unwrap().is_none());
+    assert!(assemble(&store, &Board::default(), Start::Event("nobody".to_owned()), at(0.0)).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@
 
 use super::segment::{Damage, Segment};
 use super::tokens::{self, Token};
-use crate::query::{Field, Query, Test, words};
+use crate::query::{Backlog, Field, Query, Test, words};
+
+/// How many topics narrow a question for what waits: with more, they narrow little.
+const TOPICS_MAX: usize = 100;
 
 /// Which terms a bundle must have.
 #[derive(Clone, PartialEq, Debug)]
@@ -30,6 +33,7 @@ impl Plan {
             Query::Or(any) => Plan::any(any.iter().map(Plan::new).collect()),
             Query::Term { field, test } => of_term(field, test),
             Query::Text { words, prefix } => of_words(words, *prefix),
+            Query::Waits(backlog) => of_topics(backlog),
             Query::All | Query::Not(_) | Query::Kind(_) | Query::Time { .. } | Query::Flow(_) => Plan::Every,
         }
     }
@@ -140,6 +144,16 @@ fn before_uuid(beginning: &str) -> &str {
 
 /// How many digits stand before a UUID's first dash.
 const UUID_FIRST_DIGITS: usize = 8;
+
+/// The topics in which something waits. A lookup each: beyond [`TOPICS_MAX`] of them every bundle is looked at instead.
+fn of_topics(backlog: &Backlog) -> Plan {
+    let topics: Vec<Plan> = backlog
+        .topics()
+        .take(TOPICS_MAX + 1)
+        .map(|topic| of_term(&Field::Topic, &Test::Is(topic.as_str().to_owned())))
+        .collect();
+    if topics.len() > TOPICS_MAX { Plan::Every } else { Plan::any(topics) }
+}
 
 fn of_words(words: &[String], is_prefix: bool) -> Plan {
     let Some((last, whole)) = words.split_last() else { return Plan::Every };

@@ -26,7 +26,12 @@ impl Query {
             Query::Flow(_) => true,
             Query::And(all) | Query::Or(all) => all.iter().any(Query::asks_of_flow),
             Query::Not(query) => query.asks_of_flow(),
-            Query::All | Query::Kind(_) | Query::Time { .. } | Query::Term { .. } | Query::Text { .. } => false,
+            Query::All
+            | Query::Kind(_)
+            | Query::Time { .. }
+            | Query::Term { .. }
+            | Query::Text { .. }
+            | Query::Waits(_) => false,
         }
     }
 
@@ -73,6 +78,7 @@ impl Query {
             Query::Text { words: wanted, prefix } => {
                 wanted.is_empty() || text(entry).iter().any(|piece| has_phrase(piece, wanted, *prefix))
             }
+            Query::Waits(backlog) => backlog.has(entry),
             Query::Flow(query) => match others {
                 Others::Unknown { possible } => possible,
                 Others::Known(flow) => flow.iter().any(|other| query.holds(other, others, now)),

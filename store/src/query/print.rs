@@ -47,6 +47,7 @@ impl fmt::Display for Query {
                 f.write_str(if *prefix { "*" } else { "" })
             }
             Query::Flow(query) => write!(f, "flow:({query})"),
+            Query::Waits(_) => f.write_str("status:waiting"),
         }
     }
 }

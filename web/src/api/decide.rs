@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use store::engine::{Cursor, Found, Held};
 use store::flow::{Flow, Start, assemble};
-use store::{Entry, Query, Store, StoreError, Timestamp, TraceId};
+use store::{Entry, Query, StoreError, Timestamp, TraceId};
+
+use crate::state::AppState;
 
 /// How many flows one answer looks into: each takes a walk of some milliseconds. What lies behind is left to the next page.
 pub const FLOWS_DECIDED_MAX: usize = 64;
@@ -16,7 +18,7 @@ pub const DECIDING_TIME_MAX: Duration = Duration::from_secs(2);
 /// Keeps of what was found that which a query holds for in its whole flow. Where the query asks nothing of the flow, that is all of it.
 ///
 /// When the budget of [`FLOWS_DECIDED_MAX`] or of [`DECIDING_TIME_MAX`] runs out, the answer ends early, says so, and its `next` goes on from there.
-pub async fn decide(store: &dyn Store, query: &Query, found: Found, now: Timestamp) -> Result<Found, StoreError> {
+pub async fn decide(state: &AppState, query: &Query, found: Found, now: Timestamp) -> Result<Found, StoreError> {
     if !query.asks_of_flow() {
         return Ok(found);
     }
@@ -37,7 +39,7 @@ pub async fn decide(store: &dyn Store, query: &Query, found: Found, now: Timesta
                 decided.cut = Some(format!("only {} flows were looked into; the next page goes on", flows.len()));
                 return Ok(decided);
             }
-            None => match looked_into(store, &held.entry, now).await? {
+            None => match looked_into(state, &held.entry, now).await? {
                 Some(flow) => {
                     by_trace.extend(flow.trace_ids.iter().map(|trace_id| (*trace_id, flows.len())));
                     flows.push(flow);
@@ -59,9 +61,9 @@ pub async fn decide(store: &dyn Store, query: &Query, found: Found, now: Timesta
 }
 
 /// The flow of an entry. Lets others run first: a store that answers from memory never waits.
-async fn looked_into(store: &dyn Store, entry: &Entry, now: Timestamp) -> Result<Option<Flow>, StoreError> {
+async fn looked_into(state: &AppState, entry: &Entry, now: Timestamp) -> Result<Option<Flow>, StoreError> {
     tokio::task::yield_now().await;
-    assemble(store, start(entry), now).await
+    assemble(&*state.store, &state.board, start(entry), now).await
 }
 
 /// What an entry's flow is best asked by.

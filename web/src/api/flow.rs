@@ -64,7 +64,7 @@ async fn show(state: AppState, start: Start, asked: Option<TraceId>, params: Pag
         None | Some("") => None,
         Some(text) => Some(Cursor::from_text(text).ok_or_else(|| Problem::unreadable("`cursor` is not one of ours"))?),
     };
-    let Some(flow) = assemble(&*state.store, start, Timestamp::now()).await? else {
+    let Some(flow) = assemble(&*state.store, &state.board, start, Timestamp::now()).await? else {
         return Err(Problem::not_found(
             "nothing that is kept hangs together with this: it may be older than what is kept, or never have arrived",
         ));

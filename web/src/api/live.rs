@@ -66,6 +66,11 @@ fn show(state: AppState, params: LiveParams, headers: &HeaderMap, room: Arc<Sema
     if query.asks_of_flow() {
         return Err(Problem::unreadable("a live stream sees one entry at a time, so `flow:(…)` can't be asked here"));
     }
+    if query.asks_of_commits() {
+        return Err(Problem::unreadable(
+            "a live stream shows what arrives, which nobody can have read yet, so `status:waiting` can't be asked here",
+        ));
+    }
     let after = match headers.get("last-event-id").map(|id| id.to_str().ok()?.trim().parse().ok()) {
         None => None,
         Some(Some(number)) => Some(Sequence(number)),

@@ -47,7 +47,7 @@ pub async fn show(State(state): State<AppState>, Params(params): Params<SearchPa
         Some(text) => instant(name, text, now).map(Some),
     };
     let (from, to) = (bound("from", &params.from)?, bound("to", &params.to)?);
-    let mut query = Query::parse(&params.q)?;
+    let mut query = state.query(&params.q)?;
     if from.is_some() || to.is_some() {
         query = query.and(Query::Time { from, to });
     }
@@ -57,7 +57,7 @@ pub async fn show(State(state): State<AppState>, Params(params): Params<SearchPa
     };
     let page = PageRequest { limit: limit(params.limit, ENTRIES_USUAL, ENTRIES_MAX), after };
     let found = state.store.search(&query, page).await?;
-    let mut found = decide::decide(&*state.store, &query, found, now).await?;
+    let mut found = decide::decide(&state, &query, found, now).await?;
     answer::json(move || {
         let n_shown = answer::fitting(found.entries.iter().map(|held| &*held.entry));
         if n_shown < found.entries.len() {

@@ -2,11 +2,12 @@
 //!
 //! `/flow/{traceId}` and `/trace/{id}`, `/event/{eventId}`, `/record/{source}/{channel}/{place}`: the same flow, asked by what one has.
 
-mod detail; // one entry of it, in full
+mod delivery; // who was delivered what, as rows
+pub mod detail; // one entry of it, in full
 pub mod headline; // what a flow is called and what came of it
 mod nothing; // what is said where nothing is known
 mod payload; // a body as people read it
-mod rows; // records, logs and deliveries as rows
+mod rows; // records and logs as rows
 mod story; // what happened, as a table
 mod tab; // what of it is shown
 mod tree; // spans below each other
@@ -19,9 +20,10 @@ use store::engine::Sequence;
 use store::flow::{self, Flow, Start};
 use store::{Entry, Place, Timestamp, TraceId};
 
+use self::delivery::DeliveryRow;
 use self::detail::Detail;
 use self::headline::{Headline, Pill};
-use self::rows::{DeliveryRow, LogRow, RecordRow};
+use self::rows::{LogRow, RecordRow};
 use self::story::Step;
 use self::tab::{Tab, TabLink};
 use self::tree::Branch;
@@ -143,12 +145,12 @@ fn start_place(start: &Start) -> String {
 
 async fn show(state: &AppState, start: Start, base: Href, params: Params, frame: Frame) -> Result<Response, Problem> {
     let now = Timestamp::now();
-    let Some(flow) = flow::assemble(&*state.store, start.clone(), now).await? else {
+    let Some(flow) = flow::assemble(&*state.store, &state.board, start.clone(), now).await? else {
         return Err(nothing::found(state, &start).await);
     };
     let tab = Tab::named(&params.tab);
     let selected = selected(&flow, &start, tab, params.at.as_deref());
-    let detail = selected.and_then(|sequence| Detail::of(&flow, sequence, &state.links));
+    let detail = selected.and_then(|sequence| Detail::of(&flow, sequence, &state.links, now));
     let mut traces = flow.trace_ids.iter().map(|id| (id.to_string(), state.links.flow(*id)));
     let mut page = FlowPage {
         headline: Headline::of(&flow),
@@ -180,13 +182,13 @@ async fn show(state: &AppState, start: Start, base: Href, params: Params, frame:
         base,
         tab,
     };
-    page.fill(&flow, state);
+    page.fill(&flow, state, now);
     Ok(render(&page))
 }
 
 impl FlowPage {
     /// With what its tab shows.
-    fn fill(&mut self, flow: &Flow, state: &AppState) {
+    fn fill(&mut self, flow: &Flow, state: &AppState, now: Timestamp) {
         let mut left = 0;
         let mut count_left = |all: usize| left = all.saturating_sub(ROWS_MAX);
         match self.tab {
@@ -195,7 +197,9 @@ impl FlowPage {
                 (self.steps, self.steps_left) = story::steps(flow, ROWS_MAX);
             }
             Tab::Deliveries => {
-                self.deliveries = flow.deliveries.iter().map(|delivery| DeliveryRow::of(flow, delivery)).collect();
+                count_left(flow.deliveries.len());
+                let shown = flow.deliveries.iter().take(ROWS_MAX);
+                self.deliveries = shown.map(|delivery| DeliveryRow::of(flow, delivery, &state.links, now)).collect();
             }
             Tab::Records => {
                 count_left(flow.records.len());
@@ -257,8 +261,11 @@ fn counts(flow: &Flow) -> String {
 fn notices(flow: &Flow) -> Vec<String> {
     let cut = flow.cut.iter().map(|cut| format!("This flow is not whole: {cut}."));
     let no_spans = (flow.spans.is_empty() && !flow.records.is_empty()).then(|| {
-        "No spans have arrived for this flow, so who read its records can't be said. That doesn't mean that nobody did."
-            .to_owned()
+        let beyond = match flow.deliveries.is_empty() {
+            true => "so who read its records can't be said. That doesn't mean that nobody did.",
+            false => "so what came of its records is told by commits and copies alone.",
+        };
+        format!("No spans have arrived for this flow, {beyond}")
     });
     cut.chain(no_spans).collect()
 }

@@ -38,7 +38,8 @@ pub const WINDOWS: [(&str, &str, std::time::Duration); 4] = [
 ];
 
 /// Statuses to choose: the word in a query, and what a reader calls it.
-pub const STATUSES: [(&str, &str); 3] = [("dead", "Dead letters"), ("failed", "Failed"), ("retried", "Retried")];
+pub const STATUSES: [(&str, &str); 4] =
+    [("dead", "Dead letters"), ("failed", "Failed"), ("retried", "Retried"), ("waiting", "Waiting")];
 
 #[derive(Template)]
 #[template(path = "page/flows.html")]
@@ -88,10 +89,12 @@ pub async fn show(
         params: params.clone(),
         frame,
     };
-    match Query::parse(&params.q) {
+    match state.query(&params.q) {
         Err(error) => page.mistake = Some(Mistake::in_query(&params.q, &error)),
         Ok(query) => {
-            let query = query.and(chosen_status(&params.status)).and(chosen_window(&params.since, now));
+            let query = query
+                .and(chosen_status(&params.status).with_commits(&state.board))
+                .and(chosen_window(&params.since, now));
             let after = Cursor::from_text(&params.cursor);
             let Gathered { rows, next, cut } = gather(&state, &query, after, ROWS, now).await?;
             page.rows = rows;

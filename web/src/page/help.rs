@@ -13,6 +13,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("topic:order.*", "records on topics whose name begins so"),
     ("service:billing status:failed", "spans of a service that failed; `status:error` asks the same"),
     ("status:dead", "what was set aside"),
+    ("status:waiting topic:order.*", "records that some consumer group has yet to read"),
     ("status:retried -service:billing", "what was tried again, but not by billing"),
     ("duration:>500ms", "spans that took longer"),
     ("age:<5m", "what is younger than five minutes"),

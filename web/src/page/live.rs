@@ -33,8 +33,8 @@ pub const KINDS: [(&str, &str); 4] = [("", "Records"), ("span", "Spans"), ("log"
 
 impl Params {
     /// What is asked for.
-    fn query(&self) -> Result<Query, QueryError> {
-        let query = Query::parse(&self.q)?;
+    fn query(&self, state: &AppState) -> Result<Query, QueryError> {
+        let query = state.query(&self.q)?;
         Ok(match self.kind.as_str() {
             "all" => query,
             "span" => Query::Kind(Kind::Span).and(query),
@@ -64,7 +64,7 @@ pub async fn show(
     let now = Timestamp::now();
     let reached = *state.store.generation().borrow();
     let (mut rows, mut mistake) = (Vec::new(), None);
-    match params.query() {
+    match params.query(&state) {
         Err(error) => mistake = Some(Mistake::in_query(&params.q, &error)),
         Ok(query) => {
             let found = state.store.search(&query, PageRequest { limit: ROWS, after: None }).await?;

@@ -125,7 +125,7 @@ pub async fn show(
     let of_topic = store::Query::Kind(store::entry::Kind::Record)
         .and(store::Query::is(Field::Source, source.as_str()))
         .and(store::Query::is(Field::Topic, &topic));
-    let (query, mut mistake) = match store::Query::parse(&params.q) {
+    let (query, mut mistake) = match state.query(&params.q) {
         Ok(asked) => (of_topic.and(asked), None),
         Err(error) => (of_topic, Some(error.to_string())),
     };

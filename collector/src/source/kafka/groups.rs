@@ -234,10 +234,14 @@ impl Poller {
             }
         }
         let waiting = &mut self.waiting;
-        let found = self.watch.runtime.block_on(async {
+        let (checkpoint, found) = self.watch.runtime.block_on(async {
             let checkpoint = store.checkpoint(&source).await.unwrap_or_else(|_| waiting::unread(&source));
-            waiting.look(&*store, &checkpoint, &behind, now).await
+            let found = waiting.look(&*store, &checkpoint, &behind, now).await;
+            (checkpoint, found)
         });
+        for partition in groups.iter_mut().flat_map(|status| &mut status.partitions) {
+            partition.incarnation = waiting::life(&checkpoint, &partition.topic, partition.partition);
+        }
         for ((group, number), time) in places.into_iter().zip(found) {
             groups[group].partitions[number].time = time;
         }

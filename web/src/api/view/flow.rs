@@ -111,24 +111,29 @@ struct DeliveryView<'a> {
     is_group: bool,
     service: Option<&'a str>,
     state: &'static str,
+    /// Why the state can't be said, where it can't.
+    reason: Option<&'static str>,
     ahead: Option<u64>,
     attempts: u32,
     started_at: Option<Time>,
     ended_at: Option<Time>,
     error: Option<&'a str>,
+    commit: Option<CommitView>,
+}
+
+/// What the group's commits tell: between which two looks they passed the record, never an instant.
+#[derive(Serialize, Debug)]
+#[serde(rename_all = "camelCase")]
+struct CommitView {
+    state: &'static str,
+    looked_at: Time,
+    passed_after: Option<Time>,
+    passed_by: Option<Time>,
+    went_back: bool,
 }
 
 impl<'a> From<&'a Delivery> for DeliveryView<'a> {
     fn from(delivery: &'a Delivery) -> DeliveryView<'a> {
-        let (state, ahead) = match delivery.state {
-            DeliveryState::Waiting(ahead) => ("waiting", ahead),
-            DeliveryState::CommittedPast => ("committedPast", None),
-            DeliveryState::Processed => ("processed", None),
-            DeliveryState::Failed => ("failed", None),
-            DeliveryState::Retrying => ("retrying", None),
-            DeliveryState::DeadLettered => ("deadLettered", None),
-            DeliveryState::Skipped => ("skipped", None),
-        };
         DeliveryView {
             position: PositionView::from(&delivery.position),
             event_id: delivery.event_id.as_deref(),
@@ -136,13 +141,40 @@ impl<'a> From<&'a Delivery> for DeliveryView<'a> {
             consumer: &delivery.consumer,
             is_group: delivery.is_group,
             service: delivery.service.as_deref(),
-            state,
-            ahead,
+            state: state(delivery.state),
+            reason: match delivery.state {
+                DeliveryState::Unknown(why) => Some(why),
+                _ => None,
+            },
+            ahead: match delivery.state {
+                DeliveryState::Waiting(ahead) => ahead,
+                _ => None,
+            },
             attempts: delivery.attempts,
             started_at: delivery.started_at.map(Time),
             ended_at: delivery.ended_at.map(Time),
             error: delivery.error.as_deref().map(cut),
+            commit: delivery.commit.map(|commit| CommitView {
+                state: state(commit.stands),
+                looked_at: Time(commit.looked_at),
+                passed_after: commit.passed.and_then(|passed| passed.after).map(Time),
+                passed_by: commit.passed.map(|passed| Time(passed.by)),
+                went_back: commit.passed.is_some_and(|passed| passed.went_back),
+            }),
         }
+    }
+}
+
+fn state(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Waiting(_) => "waiting",
+        DeliveryState::CommittedPast => "committedPast",
+        DeliveryState::Processed => "processed",
+        DeliveryState::Failed => "failed",
+        DeliveryState::Retrying => "retrying",
+        DeliveryState::DeadLettered => "deadLettered",
+        DeliveryState::Skipped => "skipped",
+        DeliveryState::Unknown(_) => "unknown",
     }
 }
 

@@ -1,14 +1,15 @@
 //! What is drawn of a flow.
 
 use store::flow::{Start, assemble};
-use store::{Entry, Timestamp, fixture};
+use store::{Board, Entry, Timestamp, fixture};
 
 use super::*;
 use crate::given::{holding, order_journey};
 
 async fn scene(entries: Vec<Entry>) -> Scene {
     let store = holding(entries).await;
-    let flow = assemble(&*store, Start::Trace(fixture::trace(1)), Timestamp::now()).await.unwrap().unwrap();
+    let flow =
+        assemble(&*store, &Board::default(), Start::Trace(fixture::trace(1)), Timestamp::now()).await.unwrap().unwrap();
     Scene::of(&flow)
 }
 

@@ -1,7 +1,7 @@
 //! Where things stand in a flow's drawing.
 
 use store::flow::{Start, assemble};
-use store::{Entry, fixture};
+use store::{Board, Entry, fixture};
 
 use super::texts::TEXT_SIZE;
 use super::*;
@@ -10,7 +10,8 @@ use crate::given::{holding, order_journey};
 
 async fn drawn(entries: Vec<Entry>) -> Timeline {
     let store = holding(entries).await;
-    let flow = assemble(&*store, Start::Trace(fixture::trace(1)), Timestamp::now()).await.unwrap().unwrap();
+    let flow =
+        assemble(&*store, &Board::default(), Start::Trace(fixture::trace(1)), Timestamp::now()).await.unwrap().unwrap();
     Timeline::of(&Scene::of(&flow), flow.started_at, flow.ended_at)
 }
 

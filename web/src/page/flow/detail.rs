@@ -4,11 +4,11 @@ use store::engine::Sequence;
 use store::flow::{Flow, Joined};
 use store::record::{CauseKind, Fate, TimestampKind};
 use store::value::Attributes;
-use store::{Entry, Log, Record, Span};
+use store::{Entry, Log, Record, Span, Timestamp};
 
+use super::delivery::DeliveryRow;
 use super::headline::untyped;
 use super::payload::{self, Payload};
-use super::rows::DeliveryRow;
 use crate::drawing::scene::work;
 use crate::href::{Href, Links};
 use crate::wording;
@@ -48,11 +48,11 @@ pub struct Detail {
 
 impl Detail {
     /// The entry of that sequence.
-    pub fn of(flow: &Flow, sequence: Sequence, links: &Links) -> Option<Detail> {
+    pub fn of(flow: &Flow, sequence: Sequence, links: &Links, now: Timestamp) -> Option<Detail> {
         let joined = flow.entries().find(|joined| joined.held.sequence == sequence)?;
         let mut detail = match &*joined.held.entry {
-            Entry::Record(record) => of_record(flow, record, sequence, links),
-            Entry::Span(span) => of_span(flow, span, links),
+            Entry::Record(record) => of_record(flow, record, sequence, links, now),
+            Entry::Span(span) => of_span(flow, span, links, now),
             Entry::Log(log) => of_log(log),
         };
         detail.pairs.push(("joined by".to_owned(), joined_by(joined)));
@@ -81,7 +81,7 @@ fn joined_by(joined: &Joined) -> String {
     joined.by.to_string()
 }
 
-fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links) -> Detail {
+fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links, now: Timestamp) -> Detail {
     let event = &record.event;
     let mut pairs = Pairs::default();
     pairs.add("eventId", event.id.as_deref());
@@ -160,7 +160,8 @@ fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links) ->
             .deliveries
             .iter()
             .filter(|delivery| Some(&delivery.position) == first_position)
-            .map(|delivery| DeliveryRow::of(flow, delivery))
+            .take(LISTED_MAX)
+            .map(|delivery| DeliveryRow::of(flow, delivery, links, now))
             .collect(),
         payload: Some(payload),
         stack_trace,
@@ -171,7 +172,7 @@ fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links) ->
     }
 }
 
-fn of_span(flow: &Flow, span: &Span, links: &Links) -> Detail {
+fn of_span(flow: &Flow, span: &Span, links: &Links, now: Timestamp) -> Detail {
     let mut pairs = Pairs::default();
     pairs.add("service", Some(span.service()));
     pairs.add("started", Some(&wording::instant(span.started_at)));
@@ -201,7 +202,7 @@ fn of_span(flow: &Flow, span: &Span, links: &Links) -> Detail {
         .iter()
         .filter(|delivery| record.is_some_and(|record| record.position == delivery.position))
         .filter(|delivery| delivery.service.as_deref() == Some(span.service()))
-        .map(|delivery| DeliveryRow::of(flow, delivery))
+        .map(|delivery| DeliveryRow::of(flow, delivery, links, now))
         .collect();
     Detail {
         title: wording::cut(&span.name, 200),

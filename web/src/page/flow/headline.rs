@@ -68,7 +68,7 @@ impl Pill {
                 let waiting = consumers(flow, |state| matches!(state, DeliveryState::Waiting(_)));
                 match (retrying.is_empty(), waiting.is_empty()) {
                     (false, _) => Pill::new("warn", &told("to be tried again", &retrying)),
-                    (true, false) => Pill::new("warn", &told("waiting", &waiting)),
+                    (true, false) => Pill::new("warn", &format!("{}{}", told("waiting", &waiting), ahead(flow))),
                     (true, true) => Pill::new("warn", "under way"),
                 }
             }
@@ -94,6 +94,19 @@ fn told(word: &str, whom: &[String]) -> String {
         [] => word.to_owned(),
         [one] => format!("{word} in {}", wording::cut(one, 40)),
         more => format!("{word} in {} consumers", more.len()),
+    }
+}
+
+/// How many offsets are ahead of what waits, where one delivery alone does: `: 12 ahead`.
+fn ahead(flow: &Flow) -> String {
+    let mut waiting = flow.deliveries.iter().filter_map(|delivery| match delivery.state {
+        DeliveryState::Waiting(ahead) => Some(ahead),
+        _ => None,
+    });
+    match (waiting.next(), waiting.next()) {
+        (Some(Some(0)), None) => ": next in line".to_owned(),
+        (Some(Some(ahead)), None) => format!(": {} ahead", wording::count(ahead)),
+        _ => String::new(),
     }
 }
 

@@ -131,7 +131,7 @@ impl Assembly<'_> {
 
     async fn assemble(&mut self, start: &Start) -> Result<Option<Flow>, Problem> {
         self.assembled += 1;
-        Ok(flow::assemble(&*self.state.store, start.clone(), self.now).await?)
+        Ok(flow::assemble(&*self.state.store, &self.state.board, start.clone(), self.now).await?)
     }
 
     fn taken(&mut self, flow: Flow, start: Start, held: &Held) -> (Flow, Start) {

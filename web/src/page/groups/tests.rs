@@ -21,6 +21,7 @@ pub fn partition(number: i32, lag: u64, state: LagState) -> PartitionLag {
     PartitionLag {
         topic: "orders <b>".into(),
         partition: number,
+        incarnation: store::position::Incarnation::default(),
         committed: Some(10),
         end: Some(10 + lag as i64),
         lag: Some(lag),

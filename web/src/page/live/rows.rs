@@ -52,7 +52,7 @@ pub async fn stream(
     Params_(from): Params_<After>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Ok(query) = params.query() else {
+    let Ok(query) = params.query(&state) else {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "The query can't be read"));
     };
     let Ok(place) = ROOM.try_acquire() else {

@@ -60,6 +60,7 @@ fn owners<'a>(status: &'a GroupStatus, members: &'a [Member]) -> impl Iterator<I
 mod tests {
     use store::Timestamp;
     use store::groups::{LagState, PartitionLag, TimeLag};
+    use store::position::Incarnation;
 
     use super::*;
 
@@ -69,6 +70,7 @@ mod tests {
         let partition = |(number, (committed, owner)): (i32, &(i64, Option<usize>))| PartitionLag {
             topic: "orders".into(),
             partition: number,
+            incarnation: Incarnation::default(),
             committed: Some(*committed),
             end: Some(100),
             lag: Some(0),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdkafka::error::RDKafkaErrorCode;
 use store::Timestamp;
 use store::groups::{GroupStatus, LagState, Member, PartitionLag, TimeLag};
+use store::position::Incarnation;
 
 use super::asking::Listing;
 use super::verdict::{self, Look};
@@ -108,6 +109,7 @@ impl Poller {
         PartitionLag {
             topic: key.0.as_str().into(),
             partition: key.1,
+            incarnation: Incarnation::default(),
             committed: look.committed,
             end: look.end,
             lag: look.lag(),
@@ -203,6 +205,7 @@ mod tests {
         let partition = |number: i32, state: LagState| PartitionLag {
             topic: "orders".into(),
             partition: number,
+            incarnation: Incarnation::default(),
             committed: None,
             end: None,
             lag: None,

@@ -151,7 +151,8 @@ async fn held_at(store: &dyn Store, checkpoint: &Checkpoint, places: &[&At]) -> 
     Some(records)
 }
 
-fn life(checkpoint: &Checkpoint, topic: &Channel, partition: i32) -> Incarnation {
+/// Which life of a topic is read now.
+pub fn life(checkpoint: &Checkpoint, topic: &Channel, partition: i32) -> Incarnation {
     checkpoint.partitions.get(&(topic.clone(), partition)).map(|reached| reached.incarnation).unwrap_or_default()
 }
 
