@@ -30,7 +30,9 @@ pub(super) fn passed(points: &[Point], marks: &[Mark], partition: (&Channel, i32
     let (before, past) = points.split_at(points.len() - n_past);
     let by = past.first()?.at();
     let after = before.last().map(Point::until);
-    let between = marks.iter().filter(|mark| mark.at <= by && after.is_none_or(|after| mark.at > after));
+    // Points are kept to the millisecond, and a mark has the very instant of the look that found it.
+    let found_at = |mark: &Mark| Timestamp::from_millis(mark.at.as_millis());
+    let between = marks.iter().filter(|mark| found_at(mark) <= by && after.is_none_or(|after| found_at(mark) > after));
     Some(Passed {
         after,
         by,
@@ -41,6 +43,8 @@ pub(super) fn passed(points: &[Point], marks: &[Mark], partition: (&Channel, i32
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::lag_series::{Change, LagKey, LagSample, LagSeries, Move};
 
@@ -85,6 +89,20 @@ mod tests {
         assert_eq!(check(&commits, Some(reset.clone()), 20), Some((Some(10), 20, true, false)));
         assert_eq!(check(&commits, Some(reset.clone()), 4), Some((Some(0), 10, false, false)));
         assert_eq!(check(&commits, Some(reset), 55), Some((Some(20), 30, false, false)));
+    }
+
+    #[test]
+    fn a_look_between_two_milliseconds_finds_a_reset_and_its_commit_at_the_same_time() {
+        let series = LagSeries::default();
+        let looks =
+            [(10, 5), (20, 50)].map(|(seconds, committed)| (at(seconds).plus(Duration::from_micros(300)), committed));
+        for (at, committed) in looks {
+            series.add(&key(), LagSample { at, committed: Some(committed), end: Some(100) });
+        }
+        let moves = vec![Move { partition: 0, from: 5, to: 50 }];
+        let reset = Mark { at: looks[1].0, change: Change::Reset { topic: "orders".into(), moves } };
+        series.mark((&key().source, "billing"), reset);
+        assert!(series.passed(&key(), 20).is_some_and(|passed| passed.without_members));
     }
 
     #[test]
