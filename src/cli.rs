@@ -22,6 +22,8 @@ pub enum Command {
     Serve(Serve),
     /// Tell whether the configuration is right, without starting anything
     Check(Check),
+    /// Tell what died, why, and in which consumer
+    DeadLetters(DeadLetters),
     /// Take entries out of the data folder for good; without --yes only tell what would go
     Forget(Forget),
     /// Verify a data folder, say what is in it, make its index anew, or copy it
@@ -82,6 +84,64 @@ pub struct Check {
     /// Also connect to each source, and say what was found there
     #[arg(long)]
     pub connect: bool,
+}
+
+/// `sillage dead-letters`.
+#[derive(Args, Debug)]
+pub struct DeadLetters {
+    #[command(flatten)]
+    pub common: Common,
+    /// The folder that the data is kept in; [store] path
+    #[arg(long, value_name = "FOLDER", global = true)]
+    pub data: Option<String>,
+    /// Where the console of the process listens that uses the folder, if one does; [web] listen
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    pub listen: Option<String>,
+    /// What to do with them
+    #[command(subcommand)]
+    pub task: DeadLettersTask,
+}
+
+/// What to do with dead letters.
+#[derive(Subcommand, Debug)]
+pub enum DeadLettersTask {
+    /// Their causes, and the newest of them
+    List(Letters),
+    /// One of them in full: headers, stack trace, payload
+    Show {
+        /// Which, as `list` names it: SOURCE/TOPIC/PLACE
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// Which dead letters.
+#[derive(Args, Debug)]
+pub struct Letters {
+    /// Only on this topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Only of this source
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Only of this consumer group
+    #[arg(long, value_name = "GROUP")]
+    pub consumer: Option<String>,
+    /// Only of this event type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub event_type: Option<String>,
+    /// Only of this cause, by its id
+    #[arg(long, value_name = "ID")]
+    pub cause: Option<String>,
+    /// `open`, `dismissed` or `any`
+    #[arg(long, value_name = "STATE", default_value = "open")]
+    pub state: String,
+    /// How many to name
+    #[arg(long, value_name = "MANY", default_value_t = 20)]
+    pub limit: u16,
+    /// Print what the API answers
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `sillage forget`.
@@ -172,6 +232,9 @@ mod tests {
         assert!(Cli::try_parse_from(forget).is_ok());
         assert!(Cli::try_parse_from(&forget[..4]).is_err(), "what is to be forgotten must be said");
         assert!(Cli::try_parse_from([&forget[..], &["--trace", "b"]].concat()).is_err(), "one thing at a time");
+        let list = ["sillage", "dead-letters", "list", "--topic", "orders.DLT", "--config", "x.toml"];
+        assert!(Cli::try_parse_from(list).is_ok());
+        assert!(Cli::try_parse_from(["sillage", "dead-letters", "show"]).is_err(), "which one must be said");
         for command in ["demo", "serve"] {
             let given = ["sillage", command, "--listen", "127.0.0.1:0", "--data", "d"];
             assert!(Cli::try_parse_from(given).is_ok(), "{command}");

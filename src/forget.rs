@@ -2,7 +2,7 @@
 //!
 //! Two processes must not share a folder: where one uses it, that one is asked, over its API; else the folder is opened here.
 
-mod running; // asks the process that uses the folder
+pub mod running; // asks the process that uses the folder
 
 use std::path::Path;
 
@@ -93,7 +93,7 @@ async fn carry_out(config: &Config, wanted: &Wanted, yes: bool) -> anyhow::Resul
 }
 
 /// Whether another process uses the folder. It must be there: forgetting makes none.
-fn is_in_use(folder: &Path) -> anyhow::Result<bool> {
+pub fn is_in_use(folder: &Path) -> anyhow::Result<bool> {
     if !folder.join("segments").exists() {
         return Err(anyhow!(
             "there is no data folder at `{}`: name it with --data, or in [store] path",

@@ -10,6 +10,7 @@ mod signal; // when to stop
 
 mod check; // `sillage check`
 mod data; // `sillage store`
+mod dead_letters; // `sillage dead-letters`
 mod demo; // `sillage demo`
 mod forget; // `sillage forget`
 mod serve; // `sillage serve`
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve::run(serve),
         Command::Check(check) => check::run(check),
         Command::Forget(forget) => forget::run(forget),
+        Command::DeadLetters(command) => dead_letters::run(command),
         Command::Store(store) => data::run(store),
     };
     match done {

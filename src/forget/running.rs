@@ -17,7 +17,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 const ANSWER_BYTES_MAX: u64 = 4 << 20;
 
 /// Has it forgotten there, or, without `yes`, told what would go.
-pub fn ask(config: &web::Config, access: &[web::Access], wanted: &Wanted, yes: bool) -> anyhow::Result<Told> {
+pub(super) fn ask(config: &web::Config, access: &[web::Access], wanted: &Wanted, yes: bool) -> anyhow::Result<Told> {
     let server = address(config.listen);
     let head = match access.iter().find(|access| access.role == web::Role::Operate) {
         Some(operator) => format!("Authorization: Bearer {}\r\n", operator.secret.reveal()?),
@@ -58,7 +58,7 @@ fn token(server: SocketAddr) -> anyhow::Result<String> {
 }
 
 /// Every address of this machine is also its loopback.
-fn address(listen: SocketAddr) -> SocketAddr {
+pub fn address(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -68,7 +68,7 @@ fn address(listen: SocketAddr) -> SocketAddr {
 }
 
 /// HTTP/1.0, so that the answer comes in one piece and ends with the connection.
-fn request(server: SocketAddr, what: &str, head: &str, body: &str) -> anyhow::Result<(u16, String)> {
+pub fn request(server: SocketAddr, what: &str, head: &str, body: &str) -> anyhow::Result<(u16, String)> {
     let failed = || {
         format!(
             "the data folder is in use, but its process doesn't answer on {server}: name [web] listen, or --listen, as it has it"

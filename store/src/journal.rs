@@ -36,6 +36,8 @@ pub enum LineKind {
     Silence,
     /// A webhook call that is to be made, or that was made.
     Outbox,
+    /// That dead letters need no more attention, or do again.
+    Dismissal,
     /// Who did what.
     Audit,
 }

@@ -8,6 +8,7 @@ mod rig; // starts the program and the parts, speaks HTTP, OTLP and Kafka to the
 
 mod configuration; // bad files, bad flags, taken ports: what a person reads before anything runs
 mod crash; // kill -9 under load: nothing acknowledged is lost or doubled
+mod dead_letters; // what died on a real Kafka, for people, scripts and the command line
 mod deliveries; // which consumer group has an event
 mod demo; // `sillage demo` by itself
 mod foreign; // producers and consumers in other languages, instrumented by OpenTelemetry, not by us

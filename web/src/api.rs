@@ -5,6 +5,7 @@
 
 mod answer; // JSON made beside the runtime, and how much of it
 mod ask; // what an address asks: parameters and names
+mod dead_letters; // what died, and why
 mod decide; // what is asked of a whole flow
 mod flow; // flow, event, record
 mod forget; // forgets entries
@@ -38,6 +39,8 @@ pub fn routes() -> Router<AppState> {
         .route("/topics/{source}/{topic}", get(topics::show))
         .route("/groups", get(groups::list))
         .route("/groups/{source}/{group}", get(groups::show))
+        .route("/dead-letters", get(dead_letters::list))
+        .route("/dead-letters/export", get(dead_letters::export))
         .route("/live", live::route())
         .route("/forget", post(forget::act))
         .route("/status", get(status::show))

@@ -123,6 +123,31 @@ impl Links {
         self.to("/group/").then(source).slash().then(group)
     }
 
+    /// All dead letters.
+    pub fn dead_letters(&self) -> Href {
+        self.to("/dead-letters")
+    }
+
+    /// The dead letters on one topic.
+    pub fn dead_letters_of(&self, source: &str, topic: &str) -> Href {
+        self.to("/dead-letters/").then(source).slash().then(topic)
+    }
+
+    /// Where dead letters are decided of.
+    pub fn dead_letters_decided(&self) -> Href {
+        self.to("/dead-letters/decide")
+    }
+
+    /// Dead letters as JSON.
+    pub fn api_dead_letters(&self) -> Href {
+        self.to("/api/v1/dead-letters")
+    }
+
+    /// Dead letters as JSON, a line each.
+    pub fn api_dead_letters_export(&self) -> Href {
+        self.to("/api/v1/dead-letters/export")
+    }
+
     /// How Sillage itself fares.
     pub fn status(&self) -> Href {
         self.to("/status")
@@ -189,6 +214,14 @@ impl Href {
             self.0.push('=');
             let _ = write!(self.0, "{}", utf8_percent_encode(value, ENCODED));
         }
+        self
+    }
+
+    /// With one more query parameter that is empty on purpose.
+    pub fn with_empty(mut self, name: &str) -> Href {
+        self.0.push(if self.0.contains('?') { '&' } else { '?' });
+        self.0.push_str(name);
+        self.0.push('=');
         self
     }
 

@@ -28,16 +28,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, header};
+use store::dead_letters::Dismissals;
 use store::{Board, Journal, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 pub use crate::config::{Access, Config, PublicUrl, Role, SECRET_BYTES_MIN, Secret, SecretError};
+pub use crate::href::{Href, Links};
 pub use crate::state::AppState;
 
 use crate::door::Door;
-use crate::href::Links;
+
+/// The longest answer that [`ask`] gives, in bytes: a page of the API, or one record with its body as hexadecimal digits.
+const ASKED_BYTES_MAX: usize = 64 << 20;
 
 /// A console that serves.
 #[derive(Debug)]
@@ -68,6 +75,9 @@ pub enum WebError {
         #[source]
         source: SecretError,
     },
+    /// What people decided can't be read.
+    #[error("can't read what was decided of dead letters")]
+    Decided(#[source] store::StoreError),
     /// The address can't be listened on.
     #[error("can't listen on {address}: set [web] listen, or --listen, to another one (port 0 takes any free one)")]
     Listen {
@@ -118,6 +128,17 @@ pub async fn start(
     Ok(Web { address, url, task })
 }
 
+/// What the console answers to one `GET`, without a socket: for the command line, where no process serves. Status and body.
+pub async fn ask(store: Arc<dyn Store>, journal: Journal, path: &str) -> Result<(u16, String), WebError> {
+    let state = state(&Config::default(), &[], store, journal, Arc::default(), CancellationToken::new())?;
+    let request = Request::get(path).header(header::HOST, "localhost").body(Body::empty());
+    let Ok(request) = request else { return Ok((400, String::new())) };
+    let Ok(response) = routes::app(state).oneshot(request).await;
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), ASKED_BYTES_MAX).await.unwrap_or_default();
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
 fn state(
     config: &Config,
     access: &[Access],
@@ -126,10 +147,12 @@ fn state(
     board: Arc<Board>,
     stopping: CancellationToken,
 ) -> Result<AppState, WebError> {
+    let dismissals = Dismissals::read(&journal).map_err(WebError::Decided)?;
     let prefix = config.public_url.as_ref().map_or("", |url| url.path.as_str());
     Ok(AppState {
         store,
         journal,
+        dismissals: Arc::new(dismissals),
         board,
         links: Links::below(prefix),
         door: Arc::new(door(config, access)?),

@@ -11,6 +11,8 @@ pub mod search; // straight to what a word names
 
 pub mod flow; // what happened to this order, event, trace?
 
+pub mod dead_letters; // what died, why, and what was decided of it?
+
 pub mod live; // what is going through right now?
 
 pub mod entries; // one entry as a row

@@ -11,7 +11,8 @@ use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::page::{
-    flow, flows, forget, group, groups, help, live, login, overview, search, status, theme, topic, topics,
+    dead_letters, flow, flows, forget, group, groups, help, live, login, overview, search, status, theme,
+    topic, topics,
 };
 use crate::state::AppState;
 use crate::{api, asset, guard, page};
@@ -32,6 +33,9 @@ pub fn app(state: AppState) -> Router {
         .route("/topic/{source}/{topic}", get(topic::show))
         .route("/groups", get(groups::show))
         .route("/group/{source}/{group}", get(group::show))
+        .route("/dead-letters", get(dead_letters::all))
+        .route("/dead-letters/decide", post(dead_letters::decide::act))
+        .route("/dead-letters/{source}/{topic}", get(dead_letters::of_topic))
         .route("/status", get(status::show))
         .route("/forget", get(forget::show).post(forget::act))
         .route("/help", get(help::show))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use store::dead_letters::Dismissals;
 use store::query::QueryError;
 use store::{Board, Journal, Query, Store};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,8 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     /// What people decided.
     pub journal: Journal,
+    /// Which dead letters people dismissed.
+    pub dismissals: Arc<Dismissals>,
     /// What the collector reports of itself.
     pub board: Arc<Board>,
     /// Writes our addresses.

@@ -137,7 +137,7 @@ fn tiles(state: &AppState, figures: &Figures, n_topics: usize) -> Vec<Tile> {
             more: last(&figures.dead, "none"),
             tone: tone(&figures.dead, "bad"),
             chart: chart(&figures.dead, "dead letters"),
-            href: links.flows().with("status", "dead"),
+            href: links.dead_letters(),
         },
         Tile {
             value: wording::share(figures.failed.total, figures.spans.total),

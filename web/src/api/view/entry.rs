@@ -58,6 +58,17 @@ impl<'a> EntryView<'a> {
     }
 }
 
+impl EntryView<'_> {
+    /// Whether something of it is longer than what is shown.
+    pub fn is_truncated(&self) -> bool {
+        match self {
+            EntryView::Record(record) => record.truncated,
+            EntryView::Span(span) => span.truncated,
+            EntryView::Log(log) => log.truncated,
+        }
+    }
+}
+
 /// A record.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
