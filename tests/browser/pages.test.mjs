@@ -46,6 +46,7 @@ const pages = {
     const { source, group } = await someGroup();
     return `/group/${encodeURIComponent(source)}/${encodeURIComponent(group)}?window=7d&of=time`;
   },
+  retries: async () => '/retries?window=1h',
   'dead letters': async () => '/dead-letters?state=any',
   live: async () => '/live',
   status: async () => '/status',

@@ -15,6 +15,7 @@ mod metrics; // for Prometheus and its like
 mod probe; // is it alive, is it ready
 mod problem; // what went wrong
 mod raw; // a record's body, byte for byte
+mod retries; // who retries, and whether it helps
 mod search; // entries that a query finds
 mod status; // is Sillage itself well
 mod topics; // who writes and reads what
@@ -39,6 +40,7 @@ pub fn routes() -> Router<AppState> {
         .route("/topics/{source}/{topic}", get(topics::show))
         .route("/groups", get(groups::list))
         .route("/groups/{source}/{group}", get(groups::show))
+        .route("/retries", get(retries::list))
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/export", get(dead_letters::export))
         .route("/live", live::route())

@@ -123,6 +123,11 @@ impl Links {
         self.to("/group/").then(source).slash().then(group)
     }
 
+    /// Who retries.
+    pub fn retries(&self) -> Href {
+        self.to("/retries")
+    }
+
     /// All dead letters.
     pub fn dead_letters(&self) -> Href {
         self.to("/dead-letters")

@@ -13,6 +13,8 @@ pub mod flow; // what happened to this order, event, trace?
 
 pub mod dead_letters; // what died, why, and what was decided of it?
 
+pub mod retries; // who retries, how often, why, does it help?
+
 pub mod live; // what is going through right now?
 
 pub mod entries; // one entry as a row

@@ -11,7 +11,7 @@ use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::page::{
-    dead_letters, flow, flows, forget, group, groups, help, live, login, overview, search, status, theme,
+    dead_letters, flow, flows, forget, group, groups, help, live, login, overview, retries, search, status, theme,
     topic, topics,
 };
 use crate::state::AppState;
@@ -33,6 +33,7 @@ pub fn app(state: AppState) -> Router {
         .route("/topic/{source}/{topic}", get(topic::show))
         .route("/groups", get(groups::show))
         .route("/group/{source}/{group}", get(group::show))
+        .route("/retries", get(retries::show))
         .route("/dead-letters", get(dead_letters::all))
         .route("/dead-letters/decide", post(dead_letters::decide::act))
         .route("/dead-letters/{source}/{topic}", get(dead_letters::of_topic))

@@ -35,6 +35,17 @@ impl Cause {
         Cause { exception, frame, reason }
     }
 
+    /// Of words alone, as a span's status has them.
+    pub fn of_text(text: &str) -> Cause {
+        let reason = Some(blanked(first_line(text))).filter(|reason| !reason.is_empty());
+        Cause { reason, ..Cause::default() }
+    }
+
+    /// In words; `None` where no reason was given.
+    pub fn told(&self) -> Option<String> {
+        (*self != Cause::default()).then(|| self.to_string())
+    }
+
     /// What stands for it in an address, together with the consumer that failed.
     pub fn id(&self, consumer: Option<&str>) -> String {
         let mut digest = Sha256::new();

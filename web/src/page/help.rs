@@ -31,6 +31,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("g f", "flows"),
     ("g l", "live"),
     ("g t", "topics"),
+    ("g r", "retries"),
     ("g d", "dead letters"),
     ("g s", "status"),
     ("j k", "along the rows, down and up"),

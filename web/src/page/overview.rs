@@ -129,7 +129,7 @@ fn tiles(state: &AppState, figures: &Figures, n_topics: usize) -> Vec<Tile> {
             ),
             tone: tone(&figures.retried, "warn"),
             chart: chart(&figures.retried, "retries"),
-            href: links.flows().with("status", "retried"),
+            href: links.retries(),
         },
         Tile {
             value: wording::count(figures.dead.total),
