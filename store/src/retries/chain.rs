@@ -20,7 +20,9 @@ pub struct Chain {
     copies: Vec<Copied>,
     /// When each failed attempt that a span shows ended.
     failed_at: Vec<Timestamp>,
+    /// Why attempts failed, as copies tell it, and as spans do: the same failures twice, in other words.
     reasons: Vec<String>,
+    reasons_of_spans: Vec<String>,
     /// Where an attempt may have succeeded: its own place, and those of its retry copies.
     places: HashSet<(Channel, Place)>,
     /// Whether a span shows an attempt that succeeded.
@@ -83,7 +85,7 @@ impl Chains {
         chain.failed_at.push(span.ended_at);
         chain.places.insert(place);
         if let SpanStatus::Error(says) = &span.status {
-            chain.reasons.extend(Cause::of_text(says).told());
+            chain.reasons_of_spans.extend(Cause::of_text(says).told());
         }
     }
 
@@ -100,6 +102,7 @@ impl Chains {
                 chain.source = chain.source.take().or(nobody.source);
                 chain.copies.extend(nobody.copies);
                 chain.reasons.extend(nobody.reasons);
+                chain.reasons_of_spans.extend(nobody.reasons_of_spans);
                 chain.places.extend(nobody.places);
             }
         }
@@ -157,9 +160,9 @@ impl Chain {
         self.failed_at.iter().copied().chain(self.copies.iter().map(|copied| copied.at)).min()
     }
 
-    /// Why its attempts failed, as often as they did.
+    /// Why its attempts failed, as often as they did: as copies tell it, else as spans do.
     pub fn reasons(&self) -> &[String] {
-        &self.reasons
+        if self.reasons.is_empty() { &self.reasons_of_spans } else { &self.reasons }
     }
 
     /// Adds the waits between its attempts: as told by copies, else by when the next copy was written.
