@@ -25,6 +25,7 @@ pub fn record(raw: Raw) -> Record {
         encoding,
         event: told.event,
         failure,
+        transaction: raw.transaction,
         problem: (!problems.is_empty()).then(|| problems.join("; ")),
         position: raw.position,
         cluster: raw.cluster,

@@ -239,6 +239,7 @@ fn status(grpc: SocketAddr, http: SocketAddr) -> SourceStatus {
         received: 0,
         channels: Vec::new(),
         unseen: vec!["traces are sampled by their senders: no span does not mean that nothing happened".to_owned()],
+        transactions: Vec::new(),
     }
 }
 

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use store::{Board, Checkpoint, Entry, SourceName, Store, StoreError};
+use store::{Board, Checkpoint, Entry, Gap, Record, SourceName, Store, StoreError, Timestamp};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -98,8 +98,19 @@ pub trait Tail: Send {
 pub struct Batch {
     /// The messages in the broker's order; may be empty, where only the checkpoint moves.
     pub raws: Vec<Raw>,
+    /// What went from the broker before we could read it.
+    pub gaps: Vec<Gap>,
+    /// Messages that are not committed yet, in place of those told before: to be shown, and not kept.
+    pub open: Option<Vec<Raw>>,
     /// How far their partitions have been read with them. Says nothing of other partitions.
     pub checkpoint: Checkpoint,
+}
+
+impl Batch {
+    /// Records to be kept, and nothing else.
+    pub fn of(raws: Vec<Raw>, checkpoint: Checkpoint) -> Batch {
+        Batch { raws, gaps: Vec::new(), open: None, checkpoint }
+    }
 }
 
 /// The sources at work.
@@ -225,13 +236,17 @@ async fn keep(
     redactor: &Arc<Redactor>,
     shutdown: &CancellationToken,
 ) -> Result<(), CollectorError> {
-    let Batch { raws, checkpoint } = batch;
+    let Batch { mut raws, gaps, open, checkpoint } = batch;
+    if let Some(open) = open {
+        notice.open_records(decoded(open, redactor.clone()).await);
+    }
     let count = raws.len() as u64;
-    let mut raws = raws;
+    let told: Vec<Entry> = gaps.iter().map(|gap| Entry::Log(gap.log(Timestamp::now()))).collect();
     loop {
         // The store takes what it is given, so a copy stays here until it has said yes. Bodies are shared, not copied.
         let again = raws.clone();
-        let entries = decoded(raws, redactor.clone()).await;
+        let mut entries: Vec<Entry> = decoded(raws, redactor.clone()).await.into_iter().map(Entry::Record).collect();
+        entries.extend(told.iter().cloned());
         match store.append(entries, checkpoint.clone()).await {
             Ok(_) => {
                 notice.kept(count);
@@ -251,13 +266,13 @@ async fn keep(
 }
 
 /// Takes out what nobody may read, and decodes what is left; off the runtime, because a batch takes tens of milliseconds.
-async fn decoded(raws: Vec<Raw>, redactor: Arc<Redactor>) -> Vec<Entry> {
+async fn decoded(raws: Vec<Raw>, redactor: Arc<Redactor>) -> Vec<Record> {
     if raws.is_empty() {
         return Vec::new();
     }
     let decode = move |mut raw: Raw| {
         redactor.raw(&mut raw);
-        Entry::Record(crate::decode::record(raw))
+        crate::decode::record(raw)
     };
     tokio::task::spawn_blocking(move || raws.into_iter().map(decode).collect())
         .await

@@ -106,6 +106,7 @@ fn raw(record: &Value) -> Raw {
                 value: bytes(&header[1]).map(Into::into),
             })
             .collect(),
+        transaction: None,
         problem: None,
     }
 }

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
 use crate::groups::{Consumer, GroupStatus, Readers, Round};
 use crate::lag_series::LagSeries;
 use crate::position::SourceName;
+use crate::record::Record;
 use crate::time::Timestamp;
 
 /// What the collector reports of itself.
@@ -22,6 +24,7 @@ pub struct Board {
     consumers: RwLock<BTreeMap<String, String>>,
     lags: LagSeries,
     sources: RwLock<BTreeMap<SourceName, SourceStatus>>,
+    open_records: RwLock<BTreeMap<SourceName, Arc<Vec<Record>>>>,
     refused: RwLock<BTreeMap<String, u64>>,
     memory: RwLock<Vec<Gauge>>,
 }
@@ -61,6 +64,38 @@ pub struct SourceStatus {
     pub channels: Vec<ChannelStatus>,
     /// What this broker can't tell, in sentences for people, such as "groups can't be listed".
     pub unseen: Vec<String>,
+    /// Partitions that hold records which are not committed now; those that have waited longest first.
+    pub transactions: Vec<OpenTransaction>,
+}
+
+/// A partition that holds records which are not committed: readers of committed records wait at its last stable offset.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenTransaction {
+    /// The topic.
+    pub channel: String,
+    /// The partition.
+    pub partition: i32,
+    /// Since when its last stable offset stands still, as far as we have seen.
+    pub since: Timestamp,
+    /// Where readers of committed records wait.
+    pub last_stable: i64,
+    /// The high watermark: where readers of all records are.
+    pub end: i64,
+}
+
+/// After so long a transaction is worth a word: they usually take milliseconds, and a broker ends them after a minute (`transaction.timeout.ms`).
+pub const OPEN_FOR_LONG: Duration = Duration::from_secs(10);
+
+impl OpenTransaction {
+    /// How many offsets readers of committed records can't reach.
+    pub fn waiting(&self) -> u64 {
+        u64::try_from(self.end.saturating_sub(self.last_stable)).unwrap_or(0)
+    }
+
+    /// How long it has been open, at least.
+    pub fn open_for(&self, now: Timestamp) -> Duration {
+        Duration::from_nanos(u64::try_from(now.nanos_since(self.since)).unwrap_or(0))
+    }
 }
 
 /// One watched channel.
@@ -205,6 +240,16 @@ impl Board {
     /// All sources, by name.
     pub fn sources(&self) -> Vec<SourceStatus> {
         self.sources.read().values().cloned().collect()
+    }
+
+    /// Puts up the records of a source that are not committed yet, in place of what stood there.
+    pub fn post_open_records(&self, source: &SourceName, records: Vec<Record>) {
+        self.open_records.write().insert(source.clone(), Arc::new(records));
+    }
+
+    /// The records that are not committed yet, by source. None of them is in the store.
+    pub fn open_records(&self) -> Vec<Arc<Vec<Record>>> {
+        self.open_records.read().values().cloned().collect()
     }
 
     /// Counts something that was refused or dropped, by reason: nothing is ever refused silently.

@@ -75,6 +75,7 @@ pub fn record(topic: &str, partition: i32, offset: i64) -> RecordFixture {
         headers: Vec::new(),
         event: Event::default(),
         failure: None,
+        transaction: None,
         problem: None,
     })
 }

@@ -10,6 +10,7 @@
 pub mod board; // what the collector reports of itself, for the pages: in memory only
 pub mod checkpoint; // how far each partition has been kept
 pub mod entry; // a record, a span or a log
+pub mod gap; // records that went before we could read them
 pub mod groups; // how consumer groups stand now: in memory only
 pub mod id; // trace and span ids
 pub mod knot; // typed terms by which entries hang together
@@ -54,6 +55,7 @@ pub use checkpoint::Checkpoint;
 pub use config::Config;
 pub use engine::{Store, StoreError};
 pub use entry::Entry;
+pub use gap::Gap;
 pub use id::{SpanId, TraceId};
 pub use journal::Journal;
 pub use knot::Knot;

@@ -33,6 +33,8 @@ pub struct Record {
     pub event: Event,
     /// Set where the record is a retry copy or a dead letter.
     pub failure: Option<Failure>,
+    /// Set where readers of committed records don't get it. A committed record can't be told from one without a transaction.
+    pub transaction: Option<Transaction>,
     /// Why the record could not be decoded in whole. It is kept all the same.
     pub problem: Option<String>,
 }
@@ -167,6 +169,25 @@ pub struct Failure {
     pub convention: Arc<str>,
     /// True where only the channel's name says so.
     pub guessed: bool,
+}
+
+/// Why readers of committed records don't get a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transaction {
+    /// It is in a transaction that is open, or behind one. That changes: such a record is on the board, and is kept once it is decided.
+    Open,
+    /// Its transaction was aborted: its producer took it back.
+    Aborted,
+}
+
+impl Transaction {
+    /// Its name in the JSON API and on pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Transaction::Open => "open",
+            Transaction::Aborted => "aborted",
+        }
+    }
 }
 
 /// What became of an event that failed.

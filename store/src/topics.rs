@@ -3,6 +3,8 @@
 //! A topic is known because its source watches it, because records of it are kept, or because spans name it. The last kind has no
 //! source: nobody watches it, and whoever shows it says so.
 
+mod missing; // what readers of a topic don't get
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use crate::entry::Kind;
 use crate::position::SourceName;
 use crate::query::{Field, Query};
 use crate::time::Timestamp;
+
+pub use missing::{Missing, missing};
 
 /// How many topics of one source, and how many topics that only spans name, are told apart; the busiest come first.
 /// More than a page can show, and a bound on what hostile names in spans cost.
@@ -315,6 +319,7 @@ mod tests {
             received: 3,
             channels: vec![channel("orders"), channel("silent")],
             unseen: Vec::new(),
+            transactions: Vec::new(),
         });
         (store, board)
     }

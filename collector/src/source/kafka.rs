@@ -21,8 +21,11 @@ mod message; // from librdkafka's message to ours
 mod options; // which of librdkafka's settings may be set, and secrets
 mod place; // where to read on, and whether a topic is still the same one
 mod tail; // the thread
+mod token; // tokens for SASL OAUTHBEARER
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdkafka::ClientConfig;
@@ -35,6 +38,7 @@ use crate::error::CollectorError;
 use crate::source::from::From;
 use crate::source::selection::Selection;
 use crate::source::{Batch, Beside, Opening, Source, Tail};
+use token::Tokens;
 
 /// `[[source]]` with `type = "kafka"`.
 #[derive(Clone, Debug, Deserialize)]
@@ -72,10 +76,11 @@ pub enum Transactions {
     /// They are left out: only what is committed is read.
     #[default]
     Hide,
+    /// A second reader sees them too, and they are shown as what they are. Brokers are asked for every record twice.
+    Show,
 }
 
-/// A Kafka cluster that is watched.
-#[derive(Debug)]
+/// A Kafka cluster that is watched. Its `Debug` shows none of the client's settings: there are secrets among them.
 pub struct Kafka {
     name: SourceName,
     brokers: Vec<String>,
@@ -83,6 +88,8 @@ pub struct Kafka {
     selection: Selection,
     from: From,
     groups: Vec<String>,
+    transactions: Transactions,
+    tokens: Option<Arc<Tokens>>,
     optional: bool,
 }
 
@@ -127,7 +134,8 @@ impl Config {
                 )));
             }
         }
-        client::settings(self).map(drop)
+        client::settings(self)?;
+        Tokens::read(&self.name, &self.options).map(drop)
     }
 }
 
@@ -135,6 +143,7 @@ impl Kafka {
     /// Checks the configuration and reads its secrets.
     pub(super) fn new(config: Config) -> Result<Kafka, CollectorError> {
         let client_config = client::settings(&config)?;
+        let tokens = Tokens::read(&config.name, &config.options)?.map(Arc::new);
         Ok(Kafka {
             name: config.name.as_str().into(),
             brokers: config.brokers,
@@ -142,8 +151,16 @@ impl Kafka {
             selection: Selection::new(INTERNAL, &config.topics),
             from: config.from,
             groups: config.groups,
+            transactions: config.transactions,
+            tokens,
             optional: config.optional,
         })
+    }
+}
+
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kafka").field("name", &self.name).field("brokers", &self.brokers).finish_non_exhaustive()
     }
 }
 
@@ -168,6 +185,8 @@ impl Source for Kafka {
             client_config: self.client_config.clone(),
             selection: self.selection.clone(),
             from: self.from,
+            transactions: self.transactions,
+            tokens: self.tokens.clone(),
             optional: self.optional,
             checkpoint: opening.checkpoint,
             notice: opening.notice,
@@ -186,6 +205,7 @@ impl Source for Kafka {
         let watch = groups::Watch {
             source: self.name.clone(),
             client_config: self.client_config.clone(),
+            tokens: self.tokens.clone(),
             groups: self.groups.clone(),
             topics: self.selection.clone(),
             store: beside.store,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use store::board::{Board, ChannelStatus, SourceState, SourceStatus};
-use store::{SourceName, Timestamp};
+use store::board::{Board, ChannelStatus, OPEN_FOR_LONG, OpenTransaction, SourceState, SourceStatus};
+use store::{Record, SourceName, Timestamp};
 
 use crate::source::Source;
 
@@ -22,6 +22,8 @@ struct Said {
     refused: Option<String>,
     unseen: Vec<String>,
     events: Vec<String>,
+    /// Where a transaction has been open for long.
+    open: Vec<String>,
 }
 
 /// How many things that happened (gaps, new incarnations) stay on the board: the latest ones, enough to see a pattern. Older ones are in the log.
@@ -44,6 +46,7 @@ impl Notice {
             received: 0,
             channels: Vec::new(),
             unseen: Vec::new(),
+            transactions: Vec::new(),
         });
         Notice { board, name: source.name().clone(), said: Arc::default() }
     }
@@ -125,6 +128,39 @@ impl Notice {
             status.behind_ms = behind_ms;
             status.channels = channels;
         });
+    }
+
+    /// Which partitions hold records that are not committed now.
+    pub fn transactions(&self, open: Vec<OpenTransaction>) {
+        let now = Timestamp::now();
+        let long: Vec<String> = open
+            .iter()
+            .filter(|open| open.open_for(now) >= OPEN_FOR_LONG)
+            .map(|open| format!("`{}` partition {}", open.channel, open.partition))
+            .take(EVENTS_MAX)
+            .collect();
+        let mut said = self.said.lock();
+        if said.open != long {
+            let name = self.name.as_str();
+            match long.as_slice() {
+                [] => tracing::info!(source.name = name, "source `{name}`: no transaction is open for long any more"),
+                _ => tracing::warn!(
+                    source.name = name,
+                    "source `{name}`: a transaction has been open for more than {} s in {}: readers of committed records wait \
+                     until its producer ends it, or the broker does",
+                    OPEN_FOR_LONG.as_secs(),
+                    long.join(", ")
+                ),
+            }
+            said.open = long;
+        }
+        drop(said);
+        self.board.amend(&self.name, |status| status.transactions = open);
+    }
+
+    /// Records that are not committed yet, in place of those told before.
+    pub fn open_records(&self, records: Vec<Record>) {
+        self.board.post_open_records(&self.name, records);
     }
 
     /// Something that this broker can't tell us, in a sentence.

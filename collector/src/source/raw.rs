@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use store::record::{Header, TimestampKind};
+use store::record::{Header, TimestampKind, Transaction};
 use store::{Position, Timestamp};
 
 /// One message as a broker hands it over.
@@ -25,6 +25,8 @@ pub struct Raw {
     pub body: Option<Bytes>,
     /// Headers in the broker's order.
     pub headers: Vec<Header>,
+    /// Set where readers of committed records don't get it.
+    pub transaction: Option<Transaction>,
     /// What could not even be read off the wire.
     pub problem: Option<String>,
 }

@@ -27,6 +27,12 @@ impl Selection {
         Selection { internal, wanted, unwanted }
     }
 
+    /// The channels that are meant by their very names.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        let names = self.wanted.iter().map(String::as_str).filter(|name| !name.contains(['*', '?']));
+        names.filter(|name| self.takes(name))
+    }
+
     /// Whether this channel is meant.
     pub fn takes(&self, channel: &str) -> bool {
         let is_internal = channel.starts_with(self.internal);
@@ -103,6 +109,12 @@ mod tests {
         assert!(!check(&["*"], "__consumer_offsets"));
         assert!(check(&["*", "__consumer_offsets"], "__consumer_offsets"));
         assert!(check(&["__*"], "__transaction_state"));
+    }
+
+    #[test]
+    fn what_is_meant_by_its_name_is_told() {
+        let patterns = ["a.*", "b", "c", "!c", "__d"].map(str::to_owned);
+        assert_eq!(Selection::new("__", &patterns).named().collect::<Vec<_>>(), ["b", "__d"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::log::Log;
 use crate::position::{Incarnation, Place, Position};
 use crate::record::{
     BodyEncoding, Cause, CauseKind, Event, Failure, Fate, Header, Origin, Record, TimestampKind, TraceContext,
+    Transaction,
 };
 use crate::span::{Messaging, Operation, Resource, Scope, Span, SpanEvent, SpanKind, SpanLink, SpanStatus};
 use crate::time::Timestamp;
@@ -229,6 +230,12 @@ fn record(message: wire::Record, received_at: Timestamp) -> Result<Record, Decod
         headers: message.headers.into_iter().map(|header| Header { name: header.name, value: header.value }).collect(),
         event: message.event.map(event).transpose()?.unwrap_or_default(),
         failure: message.failure.map(failure).transpose()?,
+        transaction: match message.transaction {
+            0 => None,
+            1 => Some(Transaction::Open),
+            2 => Some(Transaction::Aborted),
+            _ => return Err(DecodeError::Field("transaction")),
+        },
         problem: message.problem,
     })
 }

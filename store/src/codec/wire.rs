@@ -71,6 +71,8 @@ pub struct Record {
     pub failure: Option<Failure>,
     #[prost(string, optional, tag = "18")]
     pub problem: Option<String>,
+    #[prost(uint32, tag = "19")]
+    pub transaction: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -26,10 +26,10 @@ pub(super) fn findings(flow: &Flow, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
-/// The same event published more than once; retry copies and dead letters of it are no duplicates.
+/// The same event published more than once; retry copies and dead letters of it are no duplicates, nor is what was taken back.
 fn duplicates(flow: &Flow) -> Vec<Finding> {
     let mut published: BTreeMap<(&str, &str), Vec<&Record>> = BTreeMap::new();
-    for record in flow.each_record().filter(|record| record.failure.is_none()) {
+    for record in flow.each_record().filter(|record| record.failure.is_none() && record.transaction.is_none()) {
         if let Some(id) = &record.event.id {
             published.entry((record.position.channel.as_str(), id)).or_default().push(record);
         }

@@ -7,8 +7,9 @@ use serde_json::Value as Json;
 
 use super::Field;
 use crate::entry::Entry;
+use crate::gap::Gap;
 use crate::id::TraceId;
-use crate::record::{BodyEncoding, Fate, Record};
+use crate::record::{BodyEncoding, Fate, Record, Transaction};
 use crate::span::{Messaging, SpanStatus};
 use crate::value::{Attributes, Value};
 
@@ -87,6 +88,14 @@ impl Field {
                     Field::Service => values.add(log.service()),
                     Field::Role => values.add(log.severity_name()),
                     Field::Event => values.maybe(log.event_id.as_deref()),
+                    Field::Topic | Field::Source => {
+                        if let Some(gap) = Gap::told_by(log) {
+                            values.own(Some(match self {
+                                Field::Topic => gap.channel.to_string(),
+                                _ => gap.source.to_string(),
+                            }));
+                        }
+                    }
                     _ => {}
                 },
             },
@@ -146,6 +155,7 @@ fn status(entry: &Entry) -> Vec<&'static str> {
     let mut states = Vec::new();
     match entry {
         Entry::Record(record) => {
+            states.extend(record.transaction.map(Transaction::as_str));
             if let Some(failure) = &record.failure {
                 if failure.fate == Fate::DeadLetter {
                     states.push("dead");
@@ -159,6 +169,7 @@ fn status(entry: &Entry) -> Vec<&'static str> {
             SpanStatus::Error(_) => "failed",
             SpanStatus::Ok | SpanStatus::Unset => "ok",
         }),
+        Entry::Log(log) if Gap::is_told_by(log) => states.push("gap"),
         Entry::Log(_) => {}
     }
     states

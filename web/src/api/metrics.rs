@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header;
@@ -28,6 +29,7 @@ pub async fn show(State(state): State<AppState>) -> Result<Response, Problem> {
     text.sample("sillage_uptime_seconds", &[], state.started.elapsed().as_secs_f64());
     of_store(&mut text, &stats);
     of_sources(&mut text, &state);
+    of_transactions(&mut text, &state);
     of_groups(&mut text, &state);
     text.family("sillage_refused", "counter", "What was refused or dropped since the start, by reason.");
     for (reason, many) in state.board.refused() {
@@ -75,6 +77,33 @@ fn of_sources(text: &mut Exposition, state: &AppState) {
             text.sample("sillage_source_behind_seconds", &[("source", source.name.as_str())], behind_ms as f64 / 1e3);
         }
     }
+}
+
+/// What readers of committed records can't reach, by topic. Topics where nothing is open have no sample.
+fn of_transactions(text: &mut Exposition, state: &AppState) {
+    let now = Timestamp::now();
+    let mut topics: BTreeMap<(String, String), (u64, Duration)> = BTreeMap::new();
+    for source in state.board.sources() {
+        for open in source.transactions {
+            let (waiting, open_for) = topics.entry((source.name.to_string(), open.channel.clone())).or_default();
+            *waiting += open.waiting();
+            *open_for = open.open_for(now).max(*open_for);
+        }
+    }
+    let mut family = |name: &str, help: &str, value: &dyn Fn(&(u64, Duration)) -> f64| {
+        text.family(name, "gauge", help);
+        for ((source, topic), open) in &topics {
+            text.sample(name, &[("source", source), ("topic", topic)], value(open));
+        }
+    };
+    family("sillage_uncommitted_records", "Offsets between last stable offset and high watermark.", &|open| {
+        open.0 as f64
+    });
+    family(
+        "sillage_open_transaction_seconds",
+        "How long the last stable offset has stood below the high watermark.",
+        &|open| open.1.as_secs_f64(),
+    );
 }
 
 /// How far one group is behind on a topic, or on a partition of it.

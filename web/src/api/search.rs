@@ -6,13 +6,13 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use store::engine::{Cursor, PageRequest};
-use store::{Query, Timestamp};
+use store::{Entry, Query, Timestamp};
 
 use super::answer::{self, ENTRIES_MAX};
 use super::ask::{Params, instant, limit};
 use super::decide;
 use super::problem::Problem;
-use super::view::{EntryView, millis};
+use super::view::{EntryView, RecordView, millis};
 use crate::state::AppState;
 
 /// How many entries a page holds when nothing is said.
@@ -33,9 +33,20 @@ pub struct SearchParams {
 #[serde(rename_all = "camelCase")]
 struct SearchView<'a> {
     entries: Vec<EntryView<'a>>,
+    /// Records in open transactions that the query holds for, with the first page: none of them is kept.
+    open: Vec<RecordView<'a>>,
     next: Option<String>,
     took_ms: f64,
     cut: Option<&'a str>,
+}
+
+/// The records in open transactions that a query holds for.
+fn open(state: &AppState, query: &Query, now: Timestamp) -> Vec<Entry> {
+    let open = state.board.open_records();
+    let entries = open.iter().flat_map(|records| records.iter()).map(|record| Entry::Record(record.clone()));
+    let mut found: Vec<Entry> = entries.filter(|entry| query.matches(entry, now)).take(ENTRIES_MAX).collect();
+    found.truncate(answer::fitting(found.iter()));
+    found
 }
 
 /// `search?q=&from=&to=&limit=&cursor=`: `from` and `to` bound the entries' own time.
@@ -51,6 +62,7 @@ pub async fn show(State(state): State<AppState>, Params(params): Params<SearchPa
     if from.is_some() || to.is_some() {
         query = query.and(Query::Time { from, to });
     }
+    let open = if params.cursor.is_some() { Vec::new() } else { open(&state, &query, now) };
     let after = match params.cursor.as_deref() {
         None | Some("") => None,
         Some(text) => Some(Cursor::from_text(text).ok_or_else(|| Problem::unreadable("`cursor` is not one of ours"))?),
@@ -67,6 +79,7 @@ pub async fn show(State(state): State<AppState>, Params(params): Params<SearchPa
         }
         serde_json::to_vec(&SearchView {
             entries: found.entries.iter().map(|held| EntryView::new(held, None, &state.links)).collect(),
+            open: open.iter().filter_map(|entry| Some(RecordView::open(entry.as_record()?, &state.links))).collect(),
             next: found.next.as_ref().map(Cursor::to_text),
             took_ms: millis(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)),
             cut: found.cut.as_deref(),

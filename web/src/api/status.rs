@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use store::board::SourceStatus;
+use store::board::{OpenTransaction, SourceStatus};
 use store::engine::Stats;
 
 use super::problem::Problem;
@@ -38,6 +38,32 @@ struct SourceView {
     received: u64,
     channels: usize,
     unseen: Vec<String>,
+    transactions: Vec<OpenTransactionView>,
+}
+
+/// A partition that holds records which are not committed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenTransactionView {
+    topic: String,
+    partition: i32,
+    since: Time,
+    last_stable_offset: i64,
+    high_watermark: i64,
+    waiting: u64,
+}
+
+impl From<OpenTransaction> for OpenTransactionView {
+    fn from(open: OpenTransaction) -> OpenTransactionView {
+        OpenTransactionView {
+            waiting: open.waiting(),
+            topic: open.channel,
+            partition: open.partition,
+            since: Time(open.since),
+            last_stable_offset: open.last_stable,
+            high_watermark: open.end,
+        }
+    }
 }
 
 impl From<SourceStatus> for SourceView {
@@ -53,6 +79,7 @@ impl From<SourceStatus> for SourceView {
             received: status.received,
             channels: status.channels.len(),
             unseen: status.unseen,
+            transactions: status.transactions.into_iter().map(OpenTransactionView::from).collect(),
         }
     }
 }

@@ -304,6 +304,7 @@ fn status(state: SourceState, error: Option<&str>) -> SourceStatus {
             bounds: [].into(),
         }],
         unseen: Vec::new(),
+        transactions: Vec::new(),
     }
 }
 

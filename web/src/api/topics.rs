@@ -5,14 +5,15 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use store::Timestamp;
 use store::board::{PartitionBounds, Retention};
 use store::position::SourceName;
 use store::query::{WINDOW_DEFAULT, duration};
-use store::topics::{Period, Topic, detail};
+use store::topics::{Period, Topic, detail, missing};
+use store::{Gap, Timestamp};
 
 use super::ask::{Names, Params};
 use super::problem::Problem;
+use super::status::OpenTransactionView;
 use super::view::Time;
 use crate::state::AppState;
 
@@ -74,6 +75,18 @@ struct DetailView {
     types: Vec<CountView>,
     groups: Vec<CountView>,
     steps: Vec<(Time, u64)>,
+    transactions: Vec<OpenTransactionView>,
+    gaps: Vec<GapView>,
+}
+
+/// Offsets that expired before they were read.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GapView {
+    noticed_at: Time,
+    partition: i32,
+    first_offset: i64,
+    last_offset: i64,
 }
 
 #[derive(Serialize)]
@@ -147,6 +160,13 @@ pub async fn show(
         return Err(Problem::not_found("no source of this name watches such a topic, and no record of it is kept"));
     };
     let steps = found.steps.into_iter().map(|(at, count)| (Time(at), count)).collect();
+    let missing = missing(&*state.store, &state.board, &source, &topic).await?;
+    let gap = |(at, gap): (Timestamp, Gap)| GapView {
+        noticed_at: Time(at),
+        partition: gap.partition,
+        first_offset: gap.first,
+        last_offset: gap.last,
+    };
     let status = state.board.sources().into_iter().find(|status| status.name == source);
     let channel = status.and_then(|status| status.channels.into_iter().find(|channel| channel.channel == topic));
     let bounds = channel.map(|channel| channel.bounds).unwrap_or_default();
@@ -166,6 +186,8 @@ pub async fn show(
         types: counts(found.types),
         groups: counts(found.groups),
         steps,
+        transactions: missing.transactions.into_iter().map(OpenTransactionView::from).collect(),
+        gaps: missing.gaps.into_iter().map(gap).collect(),
     };
     Ok(Json(TopicsView {
         topics: vec![TopicView::new(found.topic, Some(detail))],

@@ -7,7 +7,7 @@ mod value; // OpenTelemetry values, cut to what is shown
 use serde::{Serialize, Serializer};
 use store::{Place, Position, Timestamp};
 
-pub use self::entry::EntryView;
+pub use self::entry::{EntryView, RecordView};
 pub use self::flow::{FlowPage, FlowView};
 
 /// A point in time: RFC 3339 in UTC with nine decimals.

@@ -1,7 +1,7 @@
 //! One entry as a row, wherever entries are listed one by one: in a topic, live.
 
 use store::engine::Held;
-use store::{Entry, Timestamp};
+use store::{Entry, Gap, Timestamp};
 
 use crate::drawing::scene::work;
 use crate::href::{Href, Links};
@@ -40,10 +40,11 @@ pub fn entry_row(held: &Held, links: &Links, now: Timestamp) -> EntryRow {
                 .as_ref()
                 .map_or_else(String::new, |key| wording::cut(&wording::visible(&String::from_utf8_lossy(key)), 80)),
             place: record.position.to_string(),
-            mark: match record.role() {
-                "retry" => ("warn", "retry".to_owned()),
-                "dead" => ("bad", "dead".to_owned()),
-                _ => ("", "record".to_owned()),
+            mark: match (record.transaction, record.role()) {
+                (Some(transaction), _) => ("warn", transaction.as_str().to_owned()),
+                (None, "retry") => ("warn", "retry".to_owned()),
+                (None, "dead") => ("bad", "dead".to_owned()),
+                (None, _) => ("", "record".to_owned()),
             },
             size: record.body.as_ref().map_or_else(String::new, |body| wording::bytes(body.len() as u64)),
             problem: record.problem.clone().unwrap_or_default(),
@@ -60,11 +61,16 @@ pub fn entry_row(held: &Held, links: &Links, now: Timestamp) -> EntryRow {
         },
         Entry::Log(log) => EntryRow {
             at,
-            href: log.trace_id.map(|id| links.flow(id)).or_else(|| Some(links.event(log.event_id.as_deref()?))),
+            href: log
+                .trace_id
+                .map(|id| links.flow(id))
+                .or_else(|| Some(links.event(log.event_id.as_deref()?)))
+                .or_else(|| Gap::told_by(log).map(|gap| links.topic(gap.source.as_str(), gap.channel.as_str()))),
             what: wording::cut(&wording::visible(&log.body.to_string()), 200),
             key: String::new(),
             place: log.service().to_owned(),
             mark: match log.severity {
+                _ if Gap::is_told_by(log) => ("warn", "gap".to_owned()),
                 17.. => ("bad", log.severity_name().to_owned()),
                 13..=16 => ("warn", log.severity_name().to_owned()),
                 _ => ("", "log".to_owned()),

@@ -4,9 +4,10 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use store::Timestamp;
-use store::board::{SourceState, SourceStatus};
+use store::board::{OPEN_FOR_LONG, SourceState, SourceStatus};
 use store::engine::{MemoryUse, Stats};
 
+use crate::page::topic::missing::wait;
 use crate::page::{Frame, Problem, render};
 use crate::state::AppState;
 use crate::wording;
@@ -37,7 +38,12 @@ struct SourceRow {
     received: String,
     channels: String,
     unseen: Vec<String>,
+    /// Partitions whose readers wait for a transaction.
+    waits: Vec<String>,
 }
+
+/// How many partitions with an open transaction are named: the others are in the JSON.
+const WAITS_MAX: usize = 10;
 
 /// `GET /status`.
 pub async fn show(State(state): State<AppState>, frame: Frame) -> Result<Response, Problem> {
@@ -62,7 +68,9 @@ fn source_row(status: SourceStatus, now: Timestamp) -> SourceRow {
         SourceState::Down => ("down", "bad"),
         SourceState::Absent => ("not there", ""),
     };
+    let long = status.transactions.iter().filter(|open| open.open_for(now) >= OPEN_FOR_LONG);
     SourceRow {
+        waits: long.take(WAITS_MAX).map(|open| wait(open, now)).collect(),
         name: status.name.to_string(),
         kind: status.kind,
         address: status.address,
@@ -137,7 +145,10 @@ fn memory(used: &MemoryUse, beside: Vec<(&'static str, u64)>) -> Vec<(&'static s
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
+    use store::Board;
+    use store::board::OpenTransaction;
     use store::file::fault::Fault;
     use store::index::{Index, IndexConfig};
     use store::{Board, Checkpoint, Store, fixture};
@@ -157,6 +168,7 @@ mod tests {
             received: 48_213,
             channels: Vec::new(),
             unseen: vec!["groups can't be listed".to_owned()],
+            transactions: Vec::new(),
         }
     }
 
@@ -169,6 +181,28 @@ mod tests {
         page.shows("main kafka broker:9092").shows("down").shows("nobody listens: is <Kafka> running?");
         page.shows("1.5 s").shows("48,213").shows("groups can't be listed").shows("spans with invalid ids 3");
         assert!(!page.body.contains("<Kafka>"));
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_hangs_is_told_where_readers_wait() {
+        let board = Arc::new(Board::default());
+        let now = Timestamp::now();
+        let open = |channel: &str, seconds| OpenTransaction {
+            channel: channel.to_owned(),
+            partition: 2,
+            since: now.minus(Duration::from_secs(seconds)),
+            last_stable: 120,
+            end: 481,
+        };
+        let transactions = vec![open("orders", 300), open("payments", 1)];
+        board.post(SourceStatus { transactions, ..source(SourceState::Up) });
+        let console = Console::beside(empty(), board);
+        let page = console.page("/status").await;
+        page.shows("wait at offset 120 of orders partition 2, with 361 offsets behind it").hides("payments");
+        let metrics = console.get("/metrics").await.body;
+        assert!(metrics.contains("sillage_uncommitted_records{source=\"main\",topic=\"orders\"} 361"), "{metrics}");
+        let status = console.get("/api/v1/status").await.body;
+        assert!(status.contains("\"lastStableOffset\":120,\"highWatermark\":481,\"waiting\":361"), "{status}");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! What is in one topic, who writes it, who reads it, how fast?
 
 mod jump; // to an offset or a time
+pub mod missing; // what its readers don't get
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::page::topics::WINDOW;
 use crate::page::{Frame, Problem, render};
 use crate::state::AppState;
 use crate::wording;
+use missing::MissingView;
 
 /// The steps of the drawing: sixty of them in the window.
 const STEP: Duration = Duration::from_secs(15);
@@ -61,6 +63,7 @@ struct Topic {
     /// What came of the jump, where there is something to say.
     jumped: Option<String>,
     spark: Option<Spark>,
+    missing: MissingView,
     q: String,
     mistake: Option<String>,
     rows: Vec<Row>,
@@ -92,7 +95,7 @@ struct Reader {
 const PARTITIONS_MAX: usize = 200;
 
 /// One record, as it is shown.
-struct Row {
+pub struct Row {
     href: Href,
     clock: String,
     place: String,
@@ -140,6 +143,7 @@ pub async fn show(
     let after = params.cursor.as_deref().and_then(Cursor::from_text);
     let first = after.is_none();
     let found = state.store.search(&query, PageRequest { limit: ROWS, after }).await?;
+    let missing = topics::missing(&*state.store, &state.board, &source, &topic).await?;
     let known = &detail.topic;
     let mut facts = vec![("seen in 15 min", wording::many(known.seen, "record"))];
     if let Some(partitions) = known.partitions {
@@ -174,6 +178,7 @@ pub async fn show(
         jumped: target.and_then(|target| target.says(found.entries.first().map(|held| &*held.entry))),
         at: params.at.clone(),
         spark: spark(&detail.steps, STEP, "records"),
+        missing: MissingView::new(&missing, &frame, now),
         rows: found
             .entries
             .iter()
@@ -254,10 +259,11 @@ fn readers(
 }
 
 fn row(record: &Record, frame: &Frame, now: Timestamp) -> Row {
-    let (role, tone) = match record.role() {
-        "retry" => ("retry", "warn"),
-        "dead" => ("dead letter", "bad"),
-        _ => ("", ""),
+    let (role, tone) = match (record.transaction, record.role()) {
+        (Some(transaction), _) => (transaction.as_str(), "warn"),
+        (None, "retry") => ("retry", "warn"),
+        (None, "dead") => ("dead letter", "bad"),
+        (None, _) => ("", ""),
     };
     let glance = match &record.body {
         None => "no body".to_owned(),

@@ -4,14 +4,16 @@
 //! A topic that is deleted, made again and filled past our place within a moment shows no other sign: librdkafka
 //! reads on in the new one without a word (seen on Kafka 4.3.0 with librdkafka 2.12.1), and its first records would be missed.
 //!
-//! This and `admin/handle.rs` are the only files with `unsafe` in them; each use says why it is sound. Pointers named `*_of` a result belong to it and live as long.
+//! This file and those in `admin/` are the only ones with `unsafe` in them; each use says why it is sound. Pointers named `*_of` a result belong to it and live as long.
 #![expect(
     unsafe_code,
     reason = "rdkafka 0.39 has no safe DescribeTopics and no group calls; every use below says why it is sound"
 )]
 
+mod access; // which topics we may not read
 mod handle; // queue, options and answers, each freed once
-mod words; // what the broker calls states and protocols
+mod offsets;
+mod words; // what the broker calls states and protocols // where partitions end for those who read everything
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char};
@@ -26,6 +28,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use crate::source::kafka::client::Hearing;
 use handle::{Options, Queue};
 use words::{protocol, state};
+
+pub use access::unreadable;
+pub use offsets::high_watermarks;
 
 /// A topic's id, which another topic of the same name doesn't share. Brokers tell it since Kafka 2.8.
 pub type TopicId = (i64, i64);

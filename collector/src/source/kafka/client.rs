@@ -1,18 +1,20 @@
 //! The librdkafka client: its settings, and what its errors mean for people.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::Statistics;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::error::CollectorError;
+use crate::source::kafka::token::{self, Tokens};
 use crate::source::kafka::{Config, options};
 
 /// The largest answer of a broker that we take, in bytes. Brokers send at least one whole record however large it is, so
@@ -53,7 +55,7 @@ pub fn settings(config: &Config) -> Result<ClientConfig, CollectorError> {
         // Our own OpenSSL doesn't know where this system keeps its certificates; librdkafka knows the usual places.
         settings.set("ssl.ca.location", "probe");
     }
-    for (key, value) in options {
+    for (key, value) in options.into_iter().filter(|(key, _)| !token::is_ours(key)) {
         settings.set(key, value);
     }
     settings
@@ -86,11 +88,12 @@ fn random() -> u32 {
     u32::try_from(bits & 0xffff_ffff).expect("masked to 32 bits")
 }
 
-/// Hears what librdkafka says beside the messages.
+/// Hears what librdkafka says beside the messages, and gives it tokens when it asks for one.
 #[derive(Clone, Default)]
 pub struct Hearing {
     last: Arc<Mutex<Option<Trouble>>>,
     requests: Arc<Mutex<BTreeMap<String, u64>>>,
+    tokens: Option<Arc<Tokens>>,
 }
 
 /// What librdkafka complained of last.
@@ -102,6 +105,11 @@ pub struct Trouble {
 }
 
 impl Hearing {
+    /// Nothing heard yet; `tokens` are what it identifies itself with, where it does so by tokens.
+    pub fn new(tokens: Option<Arc<Tokens>>) -> Hearing {
+        Hearing { tokens, ..Hearing::default() }
+    }
+
     /// What librdkafka complained of since `since`.
     pub fn trouble(&self, since: Instant) -> Option<Trouble> {
         self.last.lock().clone().filter(|trouble| trouble.at >= since)
@@ -114,6 +122,14 @@ impl Hearing {
 }
 
 impl ClientContext for Hearing {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    /// Called while we poll, when a token is needed or will soon expire. What goes wrong comes back as an error of librdkafka's.
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        let tokens = self.tokens.as_ref().ok_or("nothing says where tokens come from")?;
+        Ok(tokens.next()?)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // librdkafka repeats itself at every try to connect; what matters to people is on the board, said once.
         tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
@@ -153,6 +169,11 @@ pub fn advice(brokers: &str, trouble: Option<&Trouble>) -> String {
     };
     let said = short(&trouble.reason);
     match trouble.code {
+        RDKafkaErrorCode::Authentication if said.contains("OAUTHBEARER token") => {
+            format!(
+                "no token for {brokers}: check the `sasl.oauthbearer.` options, and that what gives tokens runs ({said})"
+            )
+        }
         RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => {
             format!(
                 "{brokers} refuses us: check `sasl.mechanism`, `sasl.username` and `sasl.password` in `options` ({said})"
@@ -172,6 +193,11 @@ pub fn advice(brokers: &str, trouble: Option<&Trouble>) -> String {
         }
         RDKafkaErrorCode::BadMessage => {
             format!("a record from {brokers} is damaged or larger than {ANSWER_BYTES_MAX} bytes ({said})")
+        }
+        RDKafkaErrorCode::BrokerTransportFailure if said.contains("security.protocol") => {
+            format!(
+                "what listens at {brokers} speaks no plain text: set `security.protocol` in `options` to `ssl` or `sasl_ssl` ({said})"
+            )
         }
         RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown => {
             format!("no Kafka broker answers at {brokers}: start it, or correct `brokers` ({said})")

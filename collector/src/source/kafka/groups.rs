@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admin::TopicPartition;
 use super::client::Hearing;
+use super::token::Tokens;
 use crate::redact::Redactor;
 use crate::source::selection::Selection;
 use asking::{Kept, Listing, Names};
@@ -63,6 +64,7 @@ const MOCK_CLUSTER: &str = "mockCluster";
 pub struct Watch {
     pub source: SourceName,
     pub client_config: ClientConfig,
+    pub tokens: Option<Arc<Tokens>>,
     pub groups: Vec<String>,
     pub topics: Selection,
     pub store: Arc<dyn Store>,
@@ -94,7 +96,8 @@ struct Poller {
 pub fn run(watch: Watch) {
     let mut config = watch.client_config.clone();
     config.set("statistics.interval.ms", COUNT_EVERY_MS.to_string());
-    let consumer: BaseConsumer<Hearing> = match config.create_with_context(Hearing::default()) {
+    let hearing = Hearing::new(watch.tokens.clone());
+    let consumer: BaseConsumer<Hearing> = match config.create_with_context(hearing) {
         Ok(consumer) => consumer,
         Err(error) => {
             tracing::warn!(source.name = watch.source.as_str(), %error, "consumer groups can't be asked for");
@@ -117,6 +120,7 @@ pub fn run(watch: Watch) {
     let fetching = Fetching {
         source: poller.watch.source.clone(),
         client_config: poller.watch.client_config.clone(),
+        tokens: poller.watch.tokens.clone(),
         redactor: poller.watch.redactor.clone(),
         desk: poller.waiting.desk.clone(),
         stop: poller.watch.stop.clone(),

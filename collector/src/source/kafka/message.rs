@@ -60,6 +60,7 @@ pub fn raw(message: &BorrowedMessage<'_>, around: Around<'_>) -> Raw {
         key,
         body,
         headers,
+        transaction: None,
         problem,
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::CollectorError;
+use crate::source::kafka::token;
 use crate::source::secret;
 
 /// What may be set (librdkafka : CONFIGURATION.md). How we identify ourselves and how we reach the brokers, and how much we fetch at once.
@@ -29,6 +30,12 @@ const ALLOWED: &[&str] = &[
     "sasl.mechanisms",
     "sasl.username",
     "sasl.password",
+    "sasl.oauthbearer.token",
+    "sasl.oauthbearer.token.endpoint.url",
+    "sasl.oauthbearer.client.id",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.scope",
+    "https.ca.location",
     "client.id",
     "client.rack",
     "client.dns.lookup",
@@ -50,7 +57,17 @@ const ALLOWED: &[&str] = &[
 ];
 
 /// What must come from a file or the environment, so that no configuration file holds it.
-const SECRET: &[&str] = &["sasl.password", "ssl.key.password", "ssl.keystore.password", "ssl.key.pem"];
+const SECRET: &[&str] = &[
+    "sasl.password",
+    "sasl.oauthbearer.token",
+    "sasl.oauthbearer.client.secret",
+    "ssl.key.password",
+    "ssl.keystore.password",
+    "ssl.key.pem",
+];
+
+/// How we can identify ourselves. (Kerberos needs a library that one program without dependencies doesn't bring.)
+const MECHANISMS: &[&str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", token::MECHANISM];
 
 /// What people may try to set, and why it can't be: each would break the promise that we disturb nothing.
 const REFUSED: &[(&str, &str)] = &[
@@ -74,6 +91,12 @@ pub fn check(source: &str, options: &BTreeMap<String, String>) -> Result<(), Col
             let meant = nearest(key).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
             return Err(CollectorError::Config(format!(
                 "source `{source}`: `{key}` is none of the settings that `options` takes{meant}"
+            )));
+        }
+        if matches!(key.as_str(), "sasl.mechanism" | "sasl.mechanisms") && !MECHANISMS.contains(&value.as_str()) {
+            return Err(CollectorError::Config(format!(
+                "source `{source}`: `{key}` is one of {}, not `{value}`",
+                MECHANISMS.join(", ")
             )));
         }
         if SECRET.contains(&key.as_str()) && !secret::is_elsewhere(value) {
@@ -133,6 +156,12 @@ mod tests {
     fn a_misspelt_setting_is_told_with_what_was_meant() {
         assert!(refusal("sasl.mecanism", "PLAIN").contains("did you mean `sasl.mechanism`?"));
         assert!(!refusal("plugin.library.paths", "/tmp/evil.so").contains("did you mean"));
+    }
+
+    #[test]
+    fn a_way_to_identify_that_there_is_not_is_told_with_those_that_there_are() {
+        assert!(refusal("sasl.mechanism", "GSSAPI").contains("SCRAM-SHA-512"));
+        assert!(refusal("sasl.mechanism", "scram-sha-256").contains("SCRAM-SHA-256"));
     }
 
     #[test]

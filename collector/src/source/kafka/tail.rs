@@ -5,17 +5,22 @@
 
 mod ask; // what a survey asks the brokers
 mod partition; // what we know of a topic and its partitions
+mod rights; // which topics we may not read
 mod survey; // where decisions are made
+mod transactions; // what readers of committed records wait for
+mod uncommitted; // the second reader, which sees open and aborted records
+mod undecided; // what became of the records that it sees
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use store::{Channel, Checkpoint, Timestamp};
+use store::{Channel, Checkpoint, Gap, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -23,12 +28,15 @@ pub(super) use ask::{AllBounds, bounds};
 
 use crate::source::Batch;
 use crate::source::from::From;
+use crate::source::kafka::Transactions;
 use crate::source::kafka::client::{Hearing, advice};
 use crate::source::kafka::message::{self, Around};
+use crate::source::kafka::token::Tokens;
 use crate::source::notice::Notice;
 use crate::source::raw::Raw;
 use crate::source::selection::Selection;
 use partition::{Partition, Seen, State, Topic};
+use uncommitted::Uncommitted;
 
 /// How often we look for new topics and partitions, and measure how far behind we are: new ones are read within 10 s.
 const SURVEY_EVERY: Duration = Duration::from_secs(3);
@@ -52,12 +60,17 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 /// How long a batch waits for company: long enough for many records under load, too short to be seen.
 const BATCH_LINGER: Duration = Duration::from_millis(15);
 
+/// How much is heard of librdkafka in a row beside the reading.
+const HEARD_AT_ONCE: usize = 100;
+
 /// What the thread is to watch.
 pub struct Watch {
     pub brokers: Vec<String>,
     pub client_config: ClientConfig,
     pub selection: Selection,
     pub from: From,
+    pub transactions: Transactions,
+    pub tokens: Option<Arc<Tokens>>,
     pub optional: bool,
     pub checkpoint: Checkpoint,
     pub notice: Notice,
@@ -87,8 +100,10 @@ pub struct Observer {
     drained: bool,
     /// When the last message came.
     last_taken: Instant,
-    /// Why the brokers refuse us something, once they did.
-    denied: Option<String>,
+    /// The brokers refuse to let us read some topic, and don't say which.
+    refused: bool,
+    /// What is wrong with a record, since the last survey.
+    damaged: Option<String>,
     cannot_seek_by_time: bool,
     probed_time: bool,
     probed_groups: bool,
@@ -96,6 +111,12 @@ pub struct Observer {
     idless_surveys: u32,
     /// Where we read on since the last batch.
     touched: Vec<(Channel, i32)>,
+    /// What expired before it was read, since the last batch.
+    gaps: Vec<Gap>,
+    /// Where last stable offsets stand still.
+    standing: transactions::Standing,
+    /// The second reader, where open and aborted records are to be shown.
+    uncommitted: Option<Uncommitted>,
 }
 
 impl Observer {
@@ -108,8 +129,8 @@ impl Observer {
         }
         let now = Instant::now();
         Observer {
+            hearing: Hearing::new(watch.tokens.clone()),
             watch,
-            hearing: Hearing::default(),
             topics,
             cluster: None,
             batch: Vec::new(),
@@ -121,18 +142,22 @@ impl Observer {
             stuck: false,
             drained: false,
             last_taken: now,
-            denied: None,
+            refused: false,
+            damaged: None,
             cannot_seek_by_time: false,
             probed_time: false,
             probed_groups: false,
             idless_surveys: 0,
             touched: Vec::new(),
+            gaps: Vec::new(),
+            standing: transactions::Standing::new(),
+            uncommitted: None,
         }
     }
 
     /// Reads until told to stop, or until librdkafka gives up: then the source is opened anew.
     pub fn run(mut self) {
-        let consumer: BaseConsumer<Hearing> = match self.watch.client_config.create_with_context(self.hearing.clone()) {
+        let consumer = match self.consumer() {
             Ok(consumer) => consumer,
             Err(error) => return self.watch.notice.down(format!("librdkafka can't start: {error}")),
         };
@@ -141,6 +166,13 @@ impl Observer {
                 return;
             }
         }
+    }
+
+    fn consumer(&mut self) -> Result<BaseConsumer<Hearing>, KafkaError> {
+        if self.watch.transactions == Transactions::Show {
+            self.uncommitted = Some(Uncommitted::new(&self.watch.client_config, self.hearing.clone())?);
+        }
+        self.watch.client_config.create_with_context(self.hearing.clone())
     }
 
     fn step(&mut self, consumer: &BaseConsumer<Hearing>) -> Result<(), Stopped> {
@@ -157,9 +189,22 @@ impl Observer {
             Some(Err(error)) => return self.trouble(&error),
             None => self.drained = true,
         }
+        self.read_uncommitted(consumer)?;
         let full = self.batch.len() >= BATCH_RECORDS_MAX || self.batch_bytes >= BATCH_BYTES_MAX;
         if full || (!self.batch.is_empty() && self.batch_began.elapsed() >= BATCH_LINGER) {
-            self.hand_over(Checkpoint::none(self.watch.checkpoint.source.clone()))?;
+            self.hand_over(Checkpoint::none(self.watch.checkpoint.source.clone()), None)?;
+        }
+        Ok(())
+    }
+
+    /// Lets librdkafka say what it has to say: why it reaches nobody, that it needs a token.
+    fn hear(&mut self, consumer: &BaseConsumer<Hearing>) -> Result<(), Stopped> {
+        for _ in 0..HEARD_AT_ONCE {
+            match consumer.poll(Duration::ZERO) {
+                Some(Ok(message)) => self.take(&message),
+                Some(Err(error)) => self.trouble(&error)?,
+                None => break,
+            }
         }
         Ok(())
     }
@@ -189,6 +234,9 @@ impl Observer {
         }
         let is_kept = partition.kept_in_an_earlier_life(&seen);
         partition.reach(seen, topic.id.is_some());
+        if let Some(undecided) = &mut partition.undecided {
+            undecided.committed(seen.offset);
+        }
         if !std::mem::replace(&mut partition.touched, true) {
             self.touched.push((topic.channel.clone(), message.partition()));
         }
@@ -206,31 +254,41 @@ impl Observer {
                 received_at: Timestamp::now(),
             },
         );
+        self.keep(raw);
+    }
+
+    /// Puts a message into the batch.
+    fn keep(&mut self, raw: Raw) {
         if self.batch.is_empty() {
-            self.batch_began = self.last_taken;
+            self.batch_began = Instant::now();
         }
-        self.batch_bytes += message.key_len() + message.payload_len();
-        self.batch_bytes +=
-            raw.headers.iter().filter_map(|header| header.value.as_ref()).map(bytes::Bytes::len).sum::<usize>();
+        let bytes = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        self.batch_bytes += bytes(&raw.key) + bytes(&raw.body);
+        self.batch_bytes += raw.headers.iter().map(|header| bytes(&header.value)).sum::<usize>();
         self.batch.push(raw);
     }
 
-    /// Hands the batch to the store's side, and waits while that is busy. `beside` is what else the checkpoint is to say.
-    fn hand_over(&mut self, beside: Checkpoint) -> Result<(), Stopped> {
+    /// Hands the batch to the store's side, and waits while that is busy. `beside` is what else the checkpoint is to say,
+    /// `open` what is to be shown of open transactions.
+    fn hand_over(&mut self, beside: Checkpoint, open: Option<Vec<Raw>>) -> Result<(), Stopped> {
         let mut checkpoint = beside;
         checkpoint.cluster = self.cluster.as_deref().map(str::to_owned);
-        for (channel, number) in self.touched.drain(..) {
+        for (channel, number) in std::mem::take(&mut self.touched) {
             let topic = self.topics.get_mut(channel.as_str());
             let Some(partition) = topic.and_then(|topic| topic.partitions.get_mut(&number)) else { continue };
+            if !partition.is_decided() {
+                self.touched.push((channel, number)); // its aborted records come with a later batch, and so does its place
+                continue;
+            }
             partition.touched = false;
             checkpoint.partitions.insert((channel, number), partition.reached.clone());
         }
-        let raws = std::mem::take(&mut self.batch);
+        let (raws, gaps) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.gaps));
         self.batch_bytes = 0;
-        if raws.is_empty() && checkpoint.partitions.is_empty() {
+        if raws.is_empty() && gaps.is_empty() && open.is_none() && checkpoint.partitions.is_empty() {
             return Ok(());
         }
-        self.watch.batches.blocking_send(Batch { raws, checkpoint }).map_err(|_| Stopped)
+        self.watch.batches.blocking_send(Batch { raws, gaps, open, checkpoint }).map_err(|_| Stopped)
     }
 
     /// librdkafka says that something is wrong.
@@ -245,13 +303,15 @@ impl Observer {
                 self.stuck = true;
                 self.survey_at = Instant::now();
             }
-            Some(
-                RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed
-                | RDKafkaErrorCode::BadMessage,
-            ) => {
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                self.refused = true;
+                self.survey_at = self.survey_at.min(Instant::now() + SURVEY_AGAIN);
+            }
+            // Reading goes on without: we are in no group.
+            Some(RDKafkaErrorCode::GroupAuthorizationFailed) => self.watch.notice.unseen(rights::NO_GROUPS),
+            Some(RDKafkaErrorCode::BadMessage) => {
                 let trouble = self.hearing.trouble(Instant::now() - SURVEY_EVERY);
-                self.denied = Some(advice(&self.watch.brokers.join(","), trouble.as_ref()));
+                self.damaged = Some(advice(&self.watch.brokers.join(","), trouble.as_ref()));
                 self.survey_at = self.survey_at.min(Instant::now() + SURVEY_AGAIN);
             }
             // A topic is gone, or is another one already: whatever we read is checked.

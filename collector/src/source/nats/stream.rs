@@ -189,6 +189,7 @@ fn raw(message: &Message, source: &SourceName, channel: &Channel, incarnation: I
         key: None,
         body,
         headers,
+        transaction: None,
         problem: broken_body.or(broken_headers),
     }
 }

@@ -197,7 +197,7 @@ impl NatsTail {
                 checkpoint.partitions.insert((name.into(), 0), reached);
             }
             self.kept.advance(&checkpoint);
-            return Ok(Some(Batch { raws: Vec::new(), checkpoint }));
+            return Ok(Some(Batch::of(Vec::new(), checkpoint)));
         }
         for watched in self.streams.values_mut() {
             let Some(raws) = watched.read_on(&self.kept.source).await? else {
@@ -210,7 +210,7 @@ impl NatsTail {
             let mut checkpoint = Checkpoint::none(self.kept.source.clone());
             checkpoint.partitions.insert((watched.channel.clone(), 0), watched.reached.clone());
             self.kept.advance(&checkpoint);
-            return Ok(Some(Batch { raws, checkpoint }));
+            return Ok(Some(Batch::of(raws, checkpoint)));
         }
         Ok(None)
     }

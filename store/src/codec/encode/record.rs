@@ -2,7 +2,7 @@
 
 use super::{maybe_time, place};
 use crate::codec::write::Message;
-use crate::record::{BodyEncoding, CauseKind, Event, Failure, Fate, Record, TimestampKind};
+use crate::record::{BodyEncoding, CauseKind, Event, Failure, Fate, Record, TimestampKind, Transaction};
 
 /// A record, but for when it was received.
 pub fn record(message: &mut Message, record: &Record) {
@@ -50,6 +50,14 @@ pub fn record(message: &mut Message, record: &Record) {
         message.nested(17, |message| failure(message, set_aside));
     }
     message.maybe_text(18, record.problem.as_deref());
+    message.number(
+        19,
+        match record.transaction {
+            None => 0,
+            Some(Transaction::Open) => 1,
+            Some(Transaction::Aborted) => 2,
+        },
+    );
 }
 
 fn event(message: &mut Message, event: &Event) {

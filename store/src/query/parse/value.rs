@@ -9,7 +9,7 @@ use crate::entry::Kind;
 use crate::time::Timestamp;
 
 /// The words that `status:` knows.
-const STATUSES: [&str; 5] = ["dead", "retried", "failed", "ok", "waiting"];
+const STATUSES: [&str; 8] = ["dead", "retried", "failed", "ok", "waiting", "aborted", "open", "gap"];
 
 /// What OpenTelemetry, and so every other tool, calls a span that failed.
 const FAILED_ELSEWHERE: &str = "error";

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use store::engine::Held;
 use store::flow::JoinedBy;
-use store::record::{BodyEncoding, CauseKind, Failure, Record};
+use store::record::{BodyEncoding, CauseKind, Failure, Record, Transaction};
 use store::span::{Scope, Span, SpanStatus};
 use store::{Entry, SpanId, TraceId};
 
@@ -93,6 +93,7 @@ pub struct RecordView<'a> {
     raw_url: String,
     role: &'static str,
     failure: Option<FailureView<'a>>,
+    transaction: Option<&'static str>,
     problem: Option<&'a str>,
     copies: u32,
     joined_by: Option<AsText<&'a JoinedBy>>,
@@ -126,6 +127,11 @@ enum BodyView<'a> {
 const BODY_DEPTH_MAX: usize = 100;
 
 impl<'a> RecordView<'a> {
+    /// One that is not kept: it is not committed yet.
+    pub fn open(record: &'a Record, links: &Links) -> RecordView<'a> {
+        RecordView::new(record, 1, None, links)
+    }
+
     fn new(record: &'a Record, copies: u32, joined_by: Option<AsText<&'a JoinedBy>>, links: &Links) -> RecordView<'a> {
         let event = &record.event;
         let body = record.body.as_deref();
@@ -169,6 +175,7 @@ impl<'a> RecordView<'a> {
             raw_url: links.api_raw(&record.position).with("incarnation", &incarnation).to_string(),
             role: record.role(),
             failure: record.failure.as_ref().map(FailureView::from),
+            transaction: record.transaction.map(Transaction::as_str),
             problem: record.problem.as_deref(),
             copies,
             joined_by,

@@ -1,9 +1,9 @@
 //! What is said where nothing is known of a flow: what could be the reason, and where to go from there.
 
 use axum::http::StatusCode;
-use store::Timestamp;
 use store::board::SourceState;
 use store::flow::Start;
+use store::{Place, Timestamp, topics};
 
 use crate::page::Problem;
 use crate::state::AppState;
@@ -17,10 +17,16 @@ pub async fn found(state: &AppState, start: &Start) -> Problem {
         Start::Record { channel, .. } => ("This record is not held", channel.to_string()),
     };
     let mut says = String::new();
+    if let Start::Record { source, channel, place: Place::Offset { partition, offset } } = start
+        && let Ok(missing) = topics::missing(&*state.store, &state.board, source, channel.as_str()).await
+        && let Some((_, gap)) = missing.gaps.iter().find(|(_, gap)| gap.has(*partition, *offset))
+    {
+        says = format!("Of this topic, {}. ", gap.sentence().replace('`', ""));
+    }
     if let Ok(stats) = state.store.stats().await {
         let since =
             stats.oldest.map(|oldest| format!(", the oldest from {}", wording::clock_short(oldest, Timestamp::now())));
-        says = format!(
+        says += &format!(
             "Sillage holds {} entries{}. What you look for may be older than that, not have arrived yet (spans are sent in batches, a few \
              seconds late), or have been sampled away by whoever sent it. ",
             wording::count(stats.entries),

@@ -2,6 +2,7 @@
 
 use store::engine::Sequence;
 use store::flow::{Flow, Joined};
+use store::record::Transaction;
 
 use crate::wording;
 
@@ -37,7 +38,7 @@ impl RecordRow {
             sequence: joined.held.sequence,
             at: wording::offset(record.time().nanos_since(flow.started_at)),
             what: record.event.event_type.clone().unwrap_or_else(|| record.encoding.as_str().to_owned()),
-            role: record.role(),
+            role: record.transaction.map_or(record.role(), Transaction::as_str),
             place: record.position.to_string(),
             key: record.key.as_ref().map_or_else(
                 || "no key".to_owned(),

@@ -21,6 +21,7 @@ fn source(name: &str, kind: &str, address: &str, state: SourceState) -> SourceSt
         received: 0,
         channels: Vec::new(),
         unseen: Vec::new(),
+        transactions: Vec::new(),
     }
 }
 

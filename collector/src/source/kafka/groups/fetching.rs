@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::redact::Redactor;
 use crate::source::kafka::client::Hearing;
 use crate::source::kafka::message::{self, Around};
+use crate::source::kafka::token::Tokens;
 
 /// How many records are fetched in a second, for all groups of a source: nothing that a broker feels.
 const A_SECOND: u32 = 20;
@@ -112,6 +113,7 @@ impl Desk {
 pub struct Fetching {
     pub source: SourceName,
     pub client_config: ClientConfig,
+    pub tokens: Option<Arc<Tokens>>,
     pub redactor: Arc<Redactor>,
     pub desk: Desk,
     pub stop: CancellationToken,
@@ -144,7 +146,7 @@ impl Fetching {
             .set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string())
             .set("fetch.message.max.bytes", FETCH_BYTES.to_string())
             .set("queued.min.messages", "1");
-        match config.create_with_context(Hearing::default()) {
+        match config.create_with_context(Hearing::new(self.tokens.clone())) {
             Ok(consumer) => Some(consumer),
             Err(error) => {
                 tracing::warn!(source.name = self.source.as_str(), %error, "records that groups wait on can't be fetched");

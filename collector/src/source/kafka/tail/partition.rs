@@ -12,10 +12,11 @@ use store::checkpoint::Reached;
 use store::position::Incarnation;
 use store::{Channel, Timestamp};
 
+use super::undecided::Undecided;
 use crate::source::kafka::admin::TopicId;
 use crate::source::kafka::message;
 use crate::source::kafka::place::Bounds;
-use crate::source::raw::checksum;
+use crate::source::raw::{Raw, checksum};
 
 /// How many records of a partition are remembered between two looks at its topic: some seconds of reading at full speed, 2 MiB.
 /// Of a topic that was made again meanwhile, those beyond it are kept under both of its lives: rather twice than not.
@@ -44,6 +45,8 @@ pub(super) struct Partition {
     pub touched: bool,
     /// True when records came since the last survey.
     pub moved: bool,
+    /// What became of its records, where a second reader sees all of them.
+    pub undecided: Option<Undecided<Raw>>,
     /// What was read since the topic was last known to be the same.
     doubtful: VecDeque<Seen>,
     /// What was doubtful when the topic turned out to be another one: perhaps already of this life.
@@ -110,6 +113,7 @@ impl Partition {
             short_since: None,
             touched: false,
             moved: false,
+            undecided: None,
             doubtful: VecDeque::new(),
             kept_before: VecDeque::new(),
         }
@@ -126,8 +130,14 @@ impl Partition {
     pub fn begin_again(&mut self, incarnation: Incarnation, next: i64) {
         self.leave();
         self.short_since = None;
+        self.undecided = None;
         self.reached = Reached { incarnation, next, ..Reached::default() };
         self.kept_before = std::mem::take(&mut self.doubtful);
+    }
+
+    /// Whether all that we read of it is decided, so that nothing is missed by reading on from our place.
+    pub fn is_decided(&self) -> bool {
+        self.undecided.as_ref().is_none_or(|undecided| undecided.decided() >= self.reached.next)
     }
 
     /// Whether this is the record that was kept last.

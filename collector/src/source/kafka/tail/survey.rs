@@ -10,10 +10,11 @@ use rdkafka::topic_partition_list::Offset;
 use store::board::{ChannelStatus, PartitionBounds};
 use store::checkpoint::Reached;
 use store::position::Incarnation;
-use store::{Checkpoint, Timestamp};
+use store::{Checkpoint, Gap, Timestamp};
 
 use super::ask::{self, AllBounds};
 use super::partition::{Partition, State, Topic};
+use super::undecided::Undecided;
 use super::{ANSWER_WITHIN, Observer, SURVEY_AGAIN, SURVEY_EVERY, Stopped};
 use crate::source::from::From;
 use crate::source::kafka::client::{Hearing, advice};
@@ -31,9 +32,13 @@ impl Observer {
             self.watch.notice.absent(self.absence());
             return Ok(());
         }
+        if !self.surveyed {
+            self.hear(consumer)?;
+        }
         let listed = match consumer.fetch_metadata(None, ANSWER_WITHIN) {
             Ok(metadata) if !metadata.brokers().is_empty() => self.listed(&metadata),
             answer => {
+                self.hear(consumer)?;
                 let trouble = self.hearing.trouble(began - SURVEY_EVERY * 10);
                 tracing::debug!(?answer, "no metadata");
                 self.watch.notice.down(advice(&self.watch.brokers.join(","), trouble.as_ref()));
@@ -59,11 +64,13 @@ impl Observer {
         self.surveyed = true;
         self.was_down = false;
         self.stuck = false;
-        match &self.denied {
-            Some(reason) => self.watch.notice.up_but(reason.clone()),
+        let missing = self.missing(consumer, &listed);
+        match self.damaged.take().into_iter().chain(missing).reduce(|one, other| format!("{one}; {other}")) {
+            Some(reason) => self.watch.notice.up_but(reason),
             None => self.watch.notice.up(),
         }
         self.measure(&bounds);
+        self.look_for_transactions(consumer, &listed, &bounds);
         Ok(())
     }
 
@@ -125,7 +132,7 @@ impl Observer {
         another_cluster: bool,
     ) -> Result<(), Stopped> {
         // What was read before a decision belongs to the time before it.
-        self.hand_over(self.nothing())?;
+        self.hand_over(self.nothing(), None)?;
         let check_all = self.was_down || self.stuck;
         let now = Instant::now();
         for (name, topic) in &mut self.topics {
@@ -149,7 +156,8 @@ impl Observer {
         self.begin_again(&mut beside, another_cluster);
         self.unassign(consumer);
         self.assign(consumer, &mut beside);
-        self.hand_over(beside)
+        let open = self.open_records();
+        self.hand_over(beside, open)
     }
 
     /// Topics that were made again start over, all their partitions together, as another life.
@@ -189,17 +197,21 @@ impl Observer {
                 }
             }
         }
-        if list.count() > 0
-            && let Err(error) = consumer.incremental_unassign(&list)
-        {
+        if list.count() == 0 {
+            return;
+        }
+        if let Err(error) = consumer.incremental_unassign(&list) {
             tracing::warn!(%error, "librdkafka did not let go of {} partitions", list.count());
+        }
+        if let Some(uncommitted) = &self.uncommitted {
+            uncommitted.unassign(&list);
         }
     }
 
     /// Begins to read the partitions that wait and can be read.
     fn assign(&mut self, consumer: &BaseConsumer<Hearing>, beside: &mut Checkpoint) {
         let by_time = self.offsets_by_time(consumer);
-        let mut list = TopicPartitionList::new();
+        let (mut list, mut everything) = (TopicPartitionList::new(), TopicPartitionList::new());
         for (name, topic) in &mut self.topics {
             for (number, partition) in &mut topic.partitions {
                 let (false, Some(bounds)) = (partition.assigned, partition.bounds) else { continue };
@@ -225,16 +237,21 @@ impl Observer {
                         offset
                     }
                     Place::Gap(offset) => {
-                        let (first, last) = (partition.reached.next, offset - 1);
+                        let gap = Gap {
+                            source: self.watch.checkpoint.source.clone(),
+                            channel: topic.channel.clone(),
+                            partition: *number,
+                            first: partition.reached.next,
+                            last: offset - 1,
+                        };
                         self.watch.notice.lost_sight(
                             "expired before they were read",
-                            u64::try_from(offset - first).unwrap_or_default(),
-                            format!(
-                                "offsets {first} to {last} of `{name}` partition {number} expired before they were read: \
-                                 lengthen the topic's retention, or keep Sillage running"
-                            ),
+                            u64::try_from(offset - gap.first).unwrap_or_default(),
+                            gap.advice(),
                         );
+                        self.gaps.push(gap);
                         partition.state = State::Reading;
+                        partition.undecided = None;
                         partition.reached =
                             Reached { incarnation: topic.incarnation, next: offset, ..Reached::default() };
                         beside.partitions.insert((topic.channel.clone(), *number), partition.reached.clone());
@@ -244,6 +261,14 @@ impl Observer {
                 partition.assigned = true;
                 list.add_partition_offset(name, *number, Offset::Offset(offset))
                     .expect("an offset of the broker's is not negative");
+                if self.uncommitted.is_some() {
+                    let next = partition.reached.next;
+                    let undecided = partition.undecided.get_or_insert_with(|| Undecided::at(next));
+                    let from = undecided.again().clamp(bounds.begin, next.max(bounds.begin));
+                    everything
+                        .add_partition_offset(name, *number, Offset::Offset(from))
+                        .expect("an offset of the broker's is not negative");
+                }
             }
         }
         if list.count() == 0 {
@@ -258,6 +283,8 @@ impl Observer {
                     partition.state = State::Waiting;
                 }
             }
+        } else if let Some(uncommitted) = &self.uncommitted {
+            uncommitted.assign(&everything);
         }
     }
 
