@@ -1,12 +1,13 @@
 //! What is read from a real Kafka, and what is left alone there.
 
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use crate::rig::home::Home;
 use crate::rig::kafka::{self, Draft, tally};
-use crate::rig::unique;
+use crate::rig::{parts, unique, until};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -172,26 +173,6 @@ fn a_recreated_topic_loses_nothing_of_either_life() {
 }
 
 #[test]
-fn observing_leaves_no_trace_on_the_broker_and_moves_nobodys_offset() {
-    let kafka = kafka::Kafka::start("observed");
-    let topic = kafka.topic("watched", 2);
-    kafka.send(&topic, &vec![Draft { value: Some(b"x".to_vec()), ..Draft::default() }; 20]);
-    assert_eq!(kafka.groups(), Vec::<String>::new());
-    let home = Home::new(&kafka::source(&kafka, &["*"]));
-    let sillage = home.serve();
-    sillage.records_when(&topic, 20, PATIENCE);
-    assert_eq!(kafka.groups(), Vec::<String>::new(), "while it reads");
-    sillage.stop();
-    assert_eq!(kafka.groups(), Vec::<String>::new(), "after it has gone");
-    let sillage = home.serve();
-    kafka.send(&topic, &[Draft { value: Some(b"y".to_vec()), ..Draft::default() }]);
-    let entries = sillage.records_when(&topic, 21, PATIENCE);
-    assert_eq!(entries.len(), 21, "a restart reads on from where it was");
-    assert_eq!(kafka.groups(), Vec::<String>::new());
-    kafka.down();
-}
-
-#[test]
 fn a_topic_that_appears_later_is_read_from_its_first_record() {
     let kafka = kafka::shared();
     let prefix = unique("later");
@@ -202,6 +183,90 @@ fn a_topic_that_appears_later_is_read_from_its_first_record() {
     kafka.send(&topic, &vec![Draft { value: Some(b"early".to_vec()), ..Draft::default() }; 5]);
     let entries = sillage.records_when(&topic, 5, PATIENCE);
     assert_eq!(entries.len(), 5);
+}
+
+#[test]
+fn partitions_that_are_added_are_read_within_ten_seconds_from_their_first_record() {
+    let kafka = kafka::shared();
+    let topic = kafka.topic("widened", 1);
+    let home = Home::new(&kafka::source(kafka, &[&topic]));
+    let sillage = home.serve();
+    kafka.send(&topic, &[Draft { value: Some(b"old".to_vec()), ..Draft::default() }]);
+    sillage.records_when(&topic, 1, PATIENCE);
+    kafka.widen(&topic, 3);
+    let new = |partition| Draft { partition: Some(partition), value: Some(b"new".to_vec()), ..Draft::default() };
+    kafka.send(&topic, &[new(1), new(2)]);
+    let sent = Instant::now();
+    assert_eq!(sillage.records_when(&topic, 3, PATIENCE).len(), 3);
+    assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
+}
+
+#[test]
+fn reading_begins_where_from_says() {
+    let kafka = kafka::shared();
+    let topic = kafka.topic("begun", 1);
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let aged = |minutes: i64| Draft {
+        value: Some(format!("{minutes} minutes ago").into_bytes()),
+        timestamp_ms: Some(now_ms - minutes * 60_000),
+        ..Draft::default()
+    };
+    kafka.send(&topic, &[aged(180), aged(90), aged(30)]);
+    let two_hours_ago = rfc3339(now_ms / 1_000 - 2 * 3_600);
+    let froms = [("end", "latest", 0), ("start", "earliest", 3), ("hour", "-1h", 1), ("time", &two_hours_ago, 2)];
+    let sources = froms.map(|(name, from, _)| {
+        kafka::source(kafka, &[&topic]).replace("\"main\"", &format!("{name:?}")).replace("earliest", from)
+    });
+    let home = Home::new(&sources.concat());
+    let sillage = home.serve();
+    let is_up = |status: &Value| status["state"] == "up" && status["channels"] == 1;
+    until("all are up", PATIENCE, || {
+        sillage.api("status")["sources"].as_array().unwrap().iter().take(4).all(is_up).then_some(())
+    });
+    kafka.send(&topic, &[aged(0)]);
+    for (name, from, old) in froms {
+        let found = sillage.search_when(&format!("source:{name} topic:{topic}"), old + 1, PATIENCE);
+        assert_eq!(found.len(), old + 1, "from = {from:?}");
+    }
+}
+
+/// A time in seconds since the epoch as RFC 3339 has it.
+fn rfc3339(seconds: i64) -> String {
+    let output = parts::run(Command::new("date").args(["-u", "-d", &format!("@{seconds}"), "+%Y-%m-%dT%H:%M:%SZ"]));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn holes_that_compaction_leaves_are_no_loss() {
+    let kafka = kafka::shared();
+    let topic = unique("compacted");
+    let settings = [("cleanup.policy", "compact"), ("segment.ms", "100"), ("min.cleanable.dirty.ratio", "0.01")];
+    kafka.create_with(&topic, 1, &settings);
+    let round = |number: usize| -> Vec<Draft> {
+        (0..10)
+            .map(|key| Draft {
+                key: Some(format!("key {key}").into_bytes()),
+                value: Some(format!("round {number}").into_bytes()),
+                ..Draft::default()
+            })
+            .collect()
+    };
+    for number in 0..5 {
+        kafka.send(&topic, &round(number));
+        std::thread::sleep(Duration::from_millis(150)); // so that the next one begins another segment, and this one can be cleaned
+    }
+    let held = || parts::wire(&["dump", &kafka.address, &topic]).lines().count();
+    until("the cleaner came by", PATIENCE, || {
+        std::thread::sleep(Duration::from_millis(500));
+        (held() < 50).then_some(())
+    });
+    let home = Home::new(&kafka::source(kafka, &[&topic]));
+    let sillage = home.serve();
+    let last = sillage.search_when(&format!("topic:{topic} \"round 4\""), 10, PATIENCE);
+    assert_eq!(last.len(), 10, "the latest of each key");
+    until("it is not behind", PATIENCE, || (sillage.api("status")["sources"][0]["behindMs"] == 0).then_some(()));
+    assert!(sillage.records_when(&topic, 10, PATIENCE).len() < 50);
+    assert_eq!(sillage.search_all("status:gap").len(), 0);
 }
 
 #[test]
@@ -241,6 +306,20 @@ fn records_that_expired_before_they_were_read_are_told_as_a_gap_and_reading_goes
     let mut found: Vec<i64> = bodies(&entries).into_iter().map(|((_, offset), _)| offset).collect();
     found.sort_unstable();
     assert_eq!(found, (0..10).chain(20..30).collect::<Vec<i64>>());
-    let said = sillage.log();
-    assert!(said.contains(&topic) && said.contains("10"), "the ten that are gone for good are named: {said}");
+    // What is gone stands where people look: in the search, on the topic's page, and at the place itself.
+    let says = format!("offsets 10 to 19 of `{topic}` partition 0 expired before they were read");
+    sillage.await_log(&says);
+    let gaps = sillage.search_when(&format!("status:gap topic:{topic}"), 1, PATIENCE);
+    assert_eq!((gaps.len(), &gaps[0]["kind"], &gaps[0]["service"]), (1, &"log".into(), &"sillage".into()));
+    assert!(gaps[0]["body"].as_str().unwrap().starts_with(&says), "{}", gaps[0]);
+    let gap = &sillage.api(&format!("topics/main/{topic}"))["topics"][0]["gaps"][0];
+    assert_eq!((&gap["partition"], &gap["firstOffset"], &gap["lastOffset"]), (&0.into(), &10.into(), &19.into()));
+    let words = "partition 0 expired before they were read";
+    assert!(sillage.get(&format!("/topic/main/{topic}")).text().contains(words));
+    assert!(sillage.get(&format!("/record/main/{topic}/0@15")).text().contains(words));
+    // It is told once, however often we start.
+    sillage.stop();
+    let sillage = home.serve();
+    let again = sillage.search_when(&format!("status:gap topic:{topic}"), 1, PATIENCE);
+    assert_eq!((again.len(), &again[0]["copies"]), (1, &1.into()));
 }

@@ -14,7 +14,11 @@ mod demo; // `sillage demo` by itself
 mod foreign; // producers and consumers in other languages, instrumented by OpenTelemetry, not by us
 mod generator; // telemetrygen, OpenTelemetry's own load generator
 mod jetstream; // NATS beside Kafka
+mod kafka_access; // who we are to a broker, and what is said where it keeps us out
+mod kafka_cluster; // three brokers, one of which is killed
+mod kafka_scale; // many partitions, and many records while groups are watched
 mod kafka_source; // what is read from a real Kafka, and what is left alone there
+mod kafka_transactions; // what is not committed yet, and what was taken back
 mod lag; // how far consumer groups are behind
 mod operator; // what is redacted, forgotten, checked, rebuilt, copied
 mod otlp_receiver; // OTLP in every transport and encoding, good and bad

@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use store::Timestamp;
@@ -29,7 +29,9 @@ fn source_state(sillage: &Sillage) -> String {
 #[test]
 fn a_broker_that_is_down_at_start_and_again_later_is_said_and_nothing_is_lost() {
     let kafka = Kafka::planned("flaky");
-    let home = Home::new(&kafka::source(&kafka, &["*"]));
+    let (other, steady) = (kafka::shared(), kafka::shared().topic("steady", 1));
+    let beside = kafka::source(other, &[&steady]).replace("main", "other");
+    let home = Home::new(&[kafka::source(&kafka, &["*"]), beside].concat());
     let mut sillage = home.spawn("serve");
     sillage.await_answer("/healthz");
     // OTLP works while the broker does not.
@@ -45,6 +47,17 @@ fn a_broker_that_is_down_at_start_and_again_later_is_said_and_nothing_is_lost() 
         (state.contains(&kafka.address) || state.contains("error\":\"")).then_some(())
     });
 
+    // Another cluster is read meanwhile, as if nothing were.
+    let goes_on = |records: usize| {
+        let sent = Instant::now();
+        other.send(&steady, &[text("steady")]);
+        sillage.records_when(&steady, records, PATIENCE);
+        assert!(sent.elapsed() < Duration::from_secs(5), "held back for {:?}", sent.elapsed());
+    };
+    other.send(&steady, &[text("steady")]);
+    sillage.records_when(&steady, 1, PATIENCE);
+    goes_on(2);
+
     kafka.up();
     let topic = kafka.topic("flaky", 1);
     kafka.send(&topic, &vec![text("before"); 10]);
@@ -53,6 +66,7 @@ fn a_broker_that_is_down_at_start_and_again_later_is_said_and_nothing_is_lost() 
     kafka.down();
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(sillage.get("/healthz").status, 200);
+    goes_on(3);
     kafka.up();
     kafka.send(&topic, &vec![text("after"); 10]);
     let entries = sillage.records_when(&topic, 20, PATIENCE);

@@ -5,6 +5,8 @@
   wire.py delete BROKER TOPIC...       deletes topics and waits until they are gone
   wire.py dump BROKER TOPIC...         every record of the topics as JSON lines, read by assign(), nothing committed
   wire.py groups BROKER                the consumer groups that the broker knows, one a line
+  wire.py offsets BROKER               what every group committed: group, topic, partition and offset, one a line
+  wire.py grant BROKER USER RIGHT...   lets a user do what it says: topic:NAME:READ, group:*:DESCRIBE; a NAME that ends in * is a prefix
   wire.py show FILE                    a recording (.jsonl or .jsonl.gz) in words: its spans, links, logs and records
 """
 
@@ -141,6 +143,35 @@ def groups(broker):
         print(group)
 
 
+def offsets(broker):
+    from confluent_kafka import ConsumerGroupTopicPartitions
+
+    client = admin(broker)
+    for group in sorted(listing.group_id for listing in client.list_consumer_groups().result(30).valid):
+        asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+        for place in sorted(asked[group].result(30).topic_partitions, key=lambda place: (place.topic, place.partition)):
+            print(group, place.topic, place.partition, place.offset)
+
+
+def grant(broker, user, rights):
+    from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
+
+    bindings = []
+    for right in rights:
+        kind, name, operation = right.split(":")
+        prefixed = name != "*" and name.endswith("*")
+        pattern = ResourcePatternType.PREFIXED if prefixed else ResourcePatternType.LITERAL
+        bindings.append(
+            AclBinding(
+                ResourceType[kind.upper()], name.rstrip("*") if prefixed else name, pattern,
+                f"User:{user}", "*", AclOperation[operation], AclPermissionType.ALLOW,
+            )
+        )
+    client = admin(broker)
+    for future in client.create_acls(bindings).values():
+        future.result(30)
+
+
 def show(path):
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -193,6 +224,10 @@ def main(arguments):
             dump(broker, topics)
         case ["groups", broker]:
             groups(broker)
+        case ["offsets", broker]:
+            offsets(broker)
+        case ["grant", broker, user, *rights]:
+            grant(broker, user, rights)
         case ["show", path]:
             show(path)
         case _:

@@ -21,6 +21,7 @@ fn raw(body: Option<&[u8]>, headers: Vec<Header>) -> Raw {
         key: None,
         body: body.map(Bytes::copy_from_slice),
         headers,
+        transaction: None,
         problem: None,
     }
 }

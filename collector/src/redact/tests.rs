@@ -127,6 +127,7 @@ fn a_record_is_redacted_before_anything_is_read_out_of_it() {
             header("x-trace", b"1"),
             header("exception", b"login failed for password=hunter2"),
         ],
+        transaction: None,
         problem: None,
     };
     let redactor = with(&[r#"{"regex":"[a-z]+@example\\.org"}"#, r#"{"header":"X-User","action":"drop"}"#]);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -19,9 +19,11 @@ use super::waiting::unique;
 
 pub struct Kafka {
     pub address: String,
-    port: u16,
-    controller: u16,
-    folder: PathBuf,
+    pub(super) port: u16,
+    pub(super) controller: u16,
+    pub(super) folder: PathBuf,
+    /// How many brokers hold each topic.
+    pub(super) copies: i32,
 }
 
 /// One record to be sent.
@@ -53,6 +55,13 @@ fn sweep() {
     }
 }
 
+/// `tests/parts/kafka` with a folder and ports; what it starts ends with this process.
+pub(super) fn script(verb: &str, folder: &Path, ports: &[u16]) {
+    let mut command = Command::new(parts::script("kafka"));
+    command.env("SILLAGE_OWNER", std::process::id().to_string()).arg(verb).arg(folder);
+    parts::run(command.args(ports.iter().map(u16::to_string)));
+}
+
 impl Kafka {
     /// A broker of the caller's own, its data in a folder of that name.
     pub fn start(name: &str) -> Kafka {
@@ -66,13 +75,11 @@ impl Kafka {
         parts::installed("kafka/lib");
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-of-{}", std::process::id()));
         let (port, controller) = (free_port(), free_port());
-        Kafka { address: format!("127.0.0.1:{port}"), port, controller, folder }
+        Kafka { address: format!("127.0.0.1:{port}"), port, controller, folder, copies: 1 }
     }
 
     pub fn up(&self) {
-        let mut command = Command::new(parts::script("kafka"));
-        command.env("SILLAGE_OWNER", std::process::id().to_string()).arg("start").arg(&self.folder);
-        parts::run(command.args([self.port.to_string(), self.controller.to_string()]));
+        script("start", &self.folder, &[self.port, self.controller]);
     }
 
     pub fn down(&self) {
@@ -93,12 +100,25 @@ impl Kafka {
     }
 
     pub fn create(&self, name: &str, partitions: i32) {
+        self.create_with(name, partitions, &[]);
+    }
+
+    /// A topic with settings of its own.
+    pub fn create_with(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(self.copies));
+        let topic = settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
         let made = block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
         made.into_iter().for_each(|result| {
             result.unwrap();
         });
+    }
+
+    /// Gives a topic more partitions, so many in all.
+    pub fn widen(&self, name: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let wider = NewPartitions::new(name, partitions);
+        block_on(admin.create_partitions([&wider], &AdminOptions::new())).unwrap().remove(0).unwrap();
     }
 
     /// Deletes a topic and returns when the broker no longer knows it.
@@ -111,22 +131,30 @@ impl Kafka {
         parts::wire(&["groups", &self.address]).lines().map(str::to_owned).collect()
     }
 
+    /// What every group committed, as Kafka's own admin protocol tells it.
+    pub fn offsets(&self) -> Vec<String> {
+        parts::wire(&["offsets", &self.address]).lines().map(str::to_owned).collect()
+    }
+
     /// Sends all in one transaction and commits it, or aborts it.
     pub fn transact(&self, topic: &str, drafts: &[Draft], commits: bool) {
-        let producer: FutureProducer = self.client().set("transactional.id", unique("transaction")).create().unwrap();
-        let patience = Duration::from_secs(30);
-        producer.init_transactions(patience).unwrap();
+        let transaction = self.transaction(topic, drafts);
+        if commits { transaction.commit() } else { transaction.abort() }
+    }
+
+    /// Sends all in one transaction, which stays open.
+    pub fn transaction(&self, topic: &str, drafts: &[Draft]) -> OpenTransaction {
+        let mut client = self.client();
+        client.set("transactional.id", unique("transaction")).set("transaction.timeout.ms", "600000");
+        let producer: FutureProducer = client.create().unwrap();
+        producer.init_transactions(PATIENCE).unwrap();
         producer.begin_transaction().unwrap();
         block_on(async {
             for draft in drafts {
-                producer.send(draft.record(topic), patience).await.map_err(|(error, _)| error).unwrap();
+                producer.send(draft.record(topic), PATIENCE).await.map_err(|(error, _)| error).unwrap();
             }
         });
-        if commits {
-            producer.commit_transaction(patience).unwrap();
-        } else {
-            producer.abort_transaction(patience).unwrap();
-        }
+        OpenTransaction { producer }
     }
 
     /// Deletes all records of a partition below an offset, as retention does.
@@ -145,6 +173,24 @@ impl Kafka {
     /// A producer that is kept, for those who send often.
     pub fn sender(&self) -> Sender {
         Sender { producer: self.client().set("linger.ms", "5").create().unwrap() }
+    }
+}
+
+/// How long a broker may take to begin or end a transaction.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A transaction that was begun.
+pub struct OpenTransaction {
+    producer: FutureProducer,
+}
+
+impl OpenTransaction {
+    pub fn commit(self) {
+        self.producer.commit_transaction(PATIENCE).unwrap();
+    }
+
+    pub fn abort(self) {
+        self.producer.abort_transaction(PATIENCE).unwrap();
     }
 }
 
