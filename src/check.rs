@@ -129,6 +129,9 @@ fn told(status: &Option<SourceStatus>) -> Result<String, String> {
                 status.address,
                 status.channels.len()
             );
+            if let Some(error) = &status.error {
+                says.push_str(&format!("\n  but: {error}"));
+            }
             for unseen in &status.unseen {
                 says.push_str(&format!("\n  it can't tell: {unseen}"));
             }

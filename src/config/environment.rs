@@ -12,6 +12,9 @@ pub const PREFIX: &str = "SILLAGE_";
 /// What stands between the parts of a setting's path in a variable's name.
 const SEPARATOR: &str = "__";
 
+/// A broker client's own settings, which are not taken from the environment.
+const FILE_ONLY: &str = "options";
+
 /// Lays the variables over the settings, in the order of their names, so that `SOURCE__0` comes before `SOURCE__1`.
 /// Returns what to warn about: variables that begin with a section's name, but have one underscore after it. Others that begin with
 /// `SILLAGE_` are not ours: Kubernetes gives every container `SILLAGE_SERVICE_HOST` and `SILLAGE_PORT` for a service called `sillage`.
@@ -39,6 +42,17 @@ pub fn apply(
     ours.sort_by_key(|(steps, ..)| order(steps));
     for (steps, name, text) in ours {
         let place = Place::Variable(name);
+        if steps.iter().any(|step| *step == Step::Key(FILE_ONLY.to_owned())) {
+            let says = format!(
+                "`{FILE_ONLY}` of a source are set in the file only: whoever starts us must not turn off what protects a broker"
+            );
+            mistakes.push(Mistake {
+                place,
+                says,
+                hint: Some("name a file or a variable for each secret in them".to_owned()),
+            });
+            continue;
+        }
         let node = Node { place: place.clone(), value: Value::Raw(text) };
         if let Err(says) = root.put(&steps, node) {
             mistakes.push(Mistake { place, says, hint: None });
@@ -129,6 +143,14 @@ mod tests {
     fn a_number_that_leaves_a_gap_is_told() {
         let (_, mistakes, _) = laid(&[("SILLAGE_SOURCE__1__NAME", "second")]);
         assert_eq!(mistakes, ["there are 0 before it: the next number is 0, not 1"]);
+    }
+
+    #[test]
+    fn a_brokers_client_is_set_up_in_the_file_only() {
+        for name in ["SILLAGE_SOURCE__0__OPTIONS", "SILLAGE_SOURCE__0__OPTIONS__SECURITY.PROTOCOL"] {
+            let (_, mistakes, _) = laid(&[("SILLAGE_SOURCE__0__NAME", "main"), (name, "plaintext")]);
+            assert!(mistakes.len() == 1 && mistakes[0].contains("in the file only"), "{mistakes:?}");
+        }
     }
 
     #[test]

@@ -204,6 +204,7 @@ mod tests {
             headers: Vec::new(),
             event: Event::default(),
             failure: None,
+            transaction: None,
             problem: None,
         })
     }

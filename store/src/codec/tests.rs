@@ -102,6 +102,7 @@ fn any_record() -> impl Strategy<Value = Entry> {
                     origin_trace,
                     causes: says.4.iter().map(|id| Cause { kind: CauseKind::Saga, id: id.clone() }).collect(),
                 },
+                transaction: [None, Some(Transaction::Open), Some(Transaction::Aborted)][life as usize % 3],
                 failure: failure.map(|((dead, attempts, guessed), (channel, partition, offset))| Failure {
                     fate: if dead { Fate::DeadLetter } else { Fate::Retry },
                     origin: Some(Origin { channel, partition, offset, timestamp: times.2 }),

@@ -35,6 +35,10 @@ pub enum Place {
 /// know less than it has (its high watermark is written every 5 s and catches up right after it leads again).
 pub const SHORT_FOR: Duration = Duration::from_secs(2);
 
+/// The same where the broker says that the topic is the one which we were reading: then another leader took over that doesn't know yet
+/// how far its log is committed. If it stays so, it lost records, and what it takes in now stands where we have been.
+pub const SHORT_FOR_SAME: Duration = Duration::from_secs(30);
+
 /// What follows for a partition that is to be read on.
 pub fn place(reached: &Reached, bounds: Bounds) -> Place {
     if bounds.end < reached.next {
@@ -50,8 +54,9 @@ pub fn place(reached: &Reached, bounds: Bounds) -> Place {
 }
 
 /// Whether a log that is too short has been so for long enough; remembers since when.
-pub fn stays_short(since: &mut Option<Instant>, now: Instant) -> bool {
-    now.duration_since(*since.get_or_insert(now)) >= SHORT_FOR
+pub fn stays_short(since: &mut Option<Instant>, now: Instant, is_same: bool) -> bool {
+    let long = if is_same { SHORT_FOR_SAME } else { SHORT_FOR };
+    now.duration_since(*since.get_or_insert(now)) >= long
 }
 
 #[cfg(test)]
@@ -90,8 +95,13 @@ mod tests {
     fn a_log_that_ends_below_our_place_is_believed_only_after_a_while() {
         assert_eq!(check(10, true, 0, 9), Place::Short);
         let (mut since, now) = (None, Instant::now());
-        assert!(!stays_short(&mut since, now));
-        assert!(!stays_short(&mut since, now + SHORT_FOR / 2));
-        assert!(stays_short(&mut since, now + SHORT_FOR));
+        assert!(!stays_short(&mut since, now, false));
+        assert!(!stays_short(&mut since, now + SHORT_FOR / 2, false));
+        assert!(stays_short(&mut since, now + SHORT_FOR, false));
+        assert!(
+            !stays_short(&mut since, now + SHORT_FOR, true),
+            "the topic is the same: another leader isn't that far yet"
+        );
+        assert!(stays_short(&mut since, now + SHORT_FOR_SAME, true));
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Topic {
     pub id: Option<TopicId>,
     pub incarnation: Incarnation,
     pub partitions: BTreeMap<i32, Partition>,
+    /// The broker told the same id at the last look as at the one before.
+    pub is_same: bool,
     /// The topic was found to be another one than before.
     pub reborn: bool,
 }
@@ -45,6 +47,8 @@ pub(super) struct Partition {
     pub touched: bool,
     /// True when records came since the last survey.
     pub moved: bool,
+    /// True when records of this life came since we began.
+    pub was_read: bool,
     /// What became of its records, where a second reader sees all of them.
     pub undecided: Option<Undecided<Raw>>,
     /// What was read since the topic was last known to be the same.
@@ -83,11 +87,19 @@ impl Seen {
 
 impl Topic {
     pub fn new(channel: Channel) -> Topic {
-        Topic { channel, id: None, incarnation: Incarnation::default(), partitions: BTreeMap::new(), reborn: false }
+        Topic {
+            channel,
+            id: None,
+            incarnation: Incarnation::default(),
+            partitions: BTreeMap::new(),
+            is_same: false,
+            reborn: false,
+        }
     }
 
     /// Takes the id that the broker tells now.
     pub fn identify(&mut self, id: TopicId) {
+        self.is_same = self.id == Some(id);
         if self.id.is_some_and(|before| before != id) {
             self.reborn = true;
         } else {
@@ -99,6 +111,7 @@ impl Topic {
     /// The broker doesn't tell ids any more.
     pub fn forget_id(&mut self) {
         self.id = None;
+        self.is_same = false;
         self.partitions.values_mut().for_each(|partition| partition.doubtful.clear());
     }
 }
@@ -113,6 +126,7 @@ impl Partition {
             short_since: None,
             touched: false,
             moved: false,
+            was_read: false,
             undecided: None,
             doubtful: VecDeque::new(),
             kept_before: VecDeque::new(),
@@ -130,6 +144,7 @@ impl Partition {
     pub fn begin_again(&mut self, incarnation: Incarnation, next: i64) {
         self.leave();
         self.short_since = None;
+        self.was_read = false;
         self.undecided = None;
         self.reached = Reached { incarnation, next, ..Reached::default() };
         self.kept_before = std::mem::take(&mut self.doubtful);
@@ -159,6 +174,7 @@ impl Partition {
         self.reached.last_timestamp = seen.timestamp;
         self.reached.last_checksum = Some(seen.checksum);
         self.moved = true;
+        self.was_read = true;
         if doubtful {
             if self.doubtful.len() == DOUBTFUL_MAX {
                 self.doubtful.pop_front();

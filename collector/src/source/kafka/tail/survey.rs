@@ -142,7 +142,7 @@ impl Observer {
                 let short = !matches!(partition.state, State::New { .. }) && bounds.end < partition.reached.next;
                 if !short {
                     partition.short_since = None;
-                } else if place::stays_short(&mut partition.short_since, now) {
+                } else if place::stays_short(&mut partition.short_since, now, topic.is_same && partition.was_read) {
                     topic.reborn = true;
                 }
                 let expired = bounds.begin > partition.reached.next;
@@ -283,7 +283,7 @@ impl Observer {
                     partition.state = State::Waiting;
                 }
             }
-        } else if let Some(uncommitted) = &self.uncommitted {
+        } else if let Some(uncommitted) = &mut self.uncommitted {
             uncommitted.assign(&everything);
         }
     }

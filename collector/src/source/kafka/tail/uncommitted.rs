@@ -54,8 +54,10 @@ impl Uncommitted {
         Ok(Uncommitted { consumer, passed_at: Instant::now(), showed: false })
     }
 
-    /// Reads these partitions too.
-    pub fn assign(&self, list: &TopicPartitionList) {
+    /// Reads these partitions too. How far the first reader is in them isn't asked at once: for a moment librdkafka tells where it
+    /// was before.
+    pub fn assign(&mut self, list: &TopicPartitionList) {
+        self.passed_at = Instant::now();
         if let Err(error) = self.consumer.incremental_assign(list) {
             tracing::warn!(%error, "the reader of uncommitted records did not take {} partitions", list.count());
         }
