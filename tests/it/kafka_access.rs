@@ -122,7 +122,7 @@ fn every_way_to_identify_reads_with_no_more_than_describe_and_read_and_leaves_no
         ("token-endpoint", &secure.sasl, by_endpoint(&url, CLIENT_SECRET)),
         ("token-file", &secure.sasl, in_file),
     ];
-    let sources = ways.iter().map(|(name, broker, options)| source(name, broker, &["*"], options));
+    let sources = ways.iter().map(|(name, broker, options)| source(name, broker, &["open-*"], options));
     let home = Home::new(&sources.collect::<String>());
     let sillage = home.serve();
     for (name, _, _) in &ways {

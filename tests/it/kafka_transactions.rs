@@ -41,7 +41,9 @@ fn a_hanging_transaction_is_told_everywhere_and_nothing_is_lost_when_it_ends() {
     kafka.send(&topic, &[text("before"), text("before")]);
     let hanging = kafka.transaction(&topic, &[text("held"), text("held"), text("held")]);
     kafka.send(&topic, &[text("behind")]);
-    let open = until("the transaction is seen", PATIENCE, || transactions(&sillage).get(0).cloned());
+    let open = until("the transaction is seen", PATIENCE, || {
+        transactions(&sillage).get(0).filter(|open| open["waiting"] == 4).cloned()
+    });
     let number = |name: &str| open[name].as_i64().unwrap();
     assert_eq!(open["topic"], topic.as_str());
     assert_eq!((number("lastStableOffset"), number("highWatermark"), number("waiting")), (2, 6, 4), "{open}");

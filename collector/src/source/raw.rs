@@ -32,6 +32,12 @@ pub struct Raw {
 }
 
 impl Raw {
+    /// How many bytes of keys, bodies and header values it holds.
+    pub fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        length(&self.key) + length(&self.body) + self.headers.iter().map(|header| length(&header.value)).sum::<usize>()
+    }
+
     /// CRC-32 over key and body: what a checkpoint remembers, to know the record again.
     pub fn checksum(&self) -> u32 {
         checksum(self.key.as_deref(), self.body.as_deref())

@@ -121,6 +121,14 @@ impl Hearing {
     }
 }
 
+impl Trouble {
+    /// Whether it says no more than that nobody answers. librdkafka is silent about connections that are closed on it, as a listener
+    /// for TLS does to plain text.
+    pub fn is_silence(&self) -> bool {
+        matches!(self.code, RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown)
+    }
+}
+
 impl ClientContext for Hearing {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
@@ -194,16 +202,19 @@ pub fn advice(brokers: &str, trouble: Option<&Trouble>) -> String {
         RDKafkaErrorCode::BadMessage => {
             format!("a record from {brokers} is damaged or larger than {ANSWER_BYTES_MAX} bytes ({said})")
         }
-        RDKafkaErrorCode::BrokerTransportFailure if said.contains("security.protocol") => {
-            format!(
-                "what listens at {brokers} speaks no plain text: set `security.protocol` in `options` to `ssl` or `sasl_ssl` ({said})"
-            )
-        }
         RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown => {
             format!("no Kafka broker answers at {brokers}: start it, or correct `brokers` ({said})")
         }
         _ => format!("{brokers} doesn't answer as a Kafka broker should ({said})"),
     }
+}
+
+/// What is wrong where something takes connections in plain text, and then says nothing.
+pub fn advice_on_silence(brokers: &str) -> String {
+    format!(
+        "something listens at {brokers}, but doesn't answer as a Kafka broker does in plain text: start it, or set `security.protocol` \
+         in `options` to what it wants"
+    )
 }
 
 /// How much of librdkafka's own words is shown, in characters: one line.

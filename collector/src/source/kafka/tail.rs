@@ -15,7 +15,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -262,9 +261,7 @@ impl Observer {
         if self.batch.is_empty() {
             self.batch_began = Instant::now();
         }
-        let bytes = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
-        self.batch_bytes += bytes(&raw.key) + bytes(&raw.body);
-        self.batch_bytes += raw.headers.iter().map(|header| bytes(&header.value)).sum::<usize>();
+        self.batch_bytes += raw.bytes();
         self.batch.push(raw);
     }
 

@@ -17,7 +17,7 @@ use super::partition::{Partition, State, Topic};
 use super::undecided::Undecided;
 use super::{ANSWER_WITHIN, Observer, SURVEY_AGAIN, SURVEY_EVERY, Stopped};
 use crate::source::from::From;
-use crate::source::kafka::client::{Hearing, advice};
+use crate::source::kafka::client::{Hearing, Trouble, advice, advice_on_silence};
 use crate::source::kafka::place::{self, Place};
 
 /// When nothing has come for so long although we polled, nothing is left to come: some fetches' worth of waiting.
@@ -39,9 +39,9 @@ impl Observer {
             Ok(metadata) if !metadata.brokers().is_empty() => self.listed(&metadata),
             answer => {
                 self.hear(consumer)?;
-                let trouble = self.hearing.trouble(began - SURVEY_EVERY * 10);
                 tracing::debug!(?answer, "no metadata");
-                self.watch.notice.down(advice(&self.watch.brokers.join(","), trouble.as_ref()));
+                let reason = self.why_down(began);
+                self.watch.notice.down(reason);
                 self.was_down = true;
                 self.survey_at = Instant::now() + SURVEY_AGAIN;
                 return Ok(());
@@ -51,6 +51,7 @@ impl Observer {
         self.enter(&listed);
         self.leave_unlisted(consumer, &listed);
         self.identify(consumer, &listed);
+        let ends = self.high_watermarks(consumer, &listed);
         let bounds = match ask::bounds(consumer, &listed) {
             Ok(bounds) => bounds,
             Err(error) => {
@@ -70,8 +71,19 @@ impl Observer {
             None => self.watch.notice.up(),
         }
         self.measure(&bounds);
-        self.look_for_transactions(consumer, &listed, &bounds);
+        self.look_for_transactions(&bounds, ends);
         Ok(())
+    }
+
+    fn why_down(&self, began: Instant) -> String {
+        let brokers = self.watch.brokers.join(",");
+        let trouble = self.hearing.trouble(began - SURVEY_EVERY * 10);
+        let protocol = self.watch.client_config.get("security.protocol");
+        let is_plain = protocol.is_none_or(|protocol| protocol.eq_ignore_ascii_case("plaintext"));
+        if is_plain && trouble.as_ref().is_none_or(Trouble::is_silence) && self.somebody_listens() {
+            return advice_on_silence(&brokers);
+        }
+        advice(&brokers, trouble.as_ref())
     }
 
     fn absence(&self) -> String {

@@ -18,33 +18,33 @@ const OPEN_MAX: usize = 1_000;
 /// The last stable offsets that stood below their high watermark at the last look, and since when.
 pub(super) type Standing = HashMap<TopicPartition, (i64, Timestamp)>;
 
+/// Where partitions end for those who read everything.
+pub(super) type Ends = HashMap<TopicPartition, i64>;
+
 impl Observer {
-    /// Puts up which partitions hold records that are not committed.
-    pub(super) fn look_for_transactions(
-        &mut self,
+    /// Where partitions end for those who read everything; `None` where the brokers don't tell now. To be asked before where they end for
+    /// readers of committed records: what is committed in between must not look as if it were open.
+    pub(super) fn high_watermarks(
+        &self,
         consumer: &BaseConsumer<Hearing>,
         listed: &BTreeMap<String, Vec<i32>>,
-        bounds: &AllBounds,
-    ) {
-        match admin::high_watermarks(consumer.client(), listed, ANSWER_WITHIN) {
-            Ok(ends) => {
-                let open = open(&mut self.standing, bounds, &ends, Timestamp::now());
-                self.watch.notice.transactions(open);
-            }
-            // A leader just moved: the next survey tells.
-            Err(error) => tracing::debug!(%error, "no high watermarks"),
+    ) -> Option<Ends> {
+        let ends = admin::high_watermarks(consumer.client(), listed, ANSWER_WITHIN);
+        // A leader just moved: the next survey tells.
+        ends.inspect_err(|error| tracing::debug!(%error, "no high watermarks")).ok()
+    }
+
+    /// Puts up which partitions hold records that are not committed.
+    pub(super) fn look_for_transactions(&mut self, bounds: &AllBounds, ends: Option<Ends>) {
+        if let Some(ends) = ends {
+            let open = open(&mut self.standing, bounds, &ends, Timestamp::now());
+            self.watch.notice.transactions(open);
         }
     }
 }
 
 /// Which partitions end before their high watermark for readers of committed records; those that have for longest first.
-/// `bounds` was asked before `ends`: what was committed in between counts as open for one look.
-fn open(
-    standing: &mut Standing,
-    bounds: &AllBounds,
-    ends: &HashMap<TopicPartition, i64>,
-    now: Timestamp,
-) -> Vec<OpenTransaction> {
+fn open(standing: &mut Standing, bounds: &AllBounds, ends: &Ends, now: Timestamp) -> Vec<OpenTransaction> {
     let mut still = Standing::new();
     let mut open = Vec::new();
     for (key, bounds) in bounds {

@@ -26,7 +26,14 @@ const AT_ONCE: usize = 64;
 
 /// How many open records of a partition wait to be decided. A hanging transaction may hold millions; at the limit nothing more is read of
 /// that partition until it ends, because the first ones tell what it is about.
-const OPEN_MAX: usize = 1_000;
+const OPEN_MAX: usize = 100;
+
+/// How many bytes open records may take in all. At the limit this reader waits until the first one has come by, or transactions end; what
+/// the first one reads is kept meanwhile, but our place stays behind what is not decided.
+const OPEN_BYTES_MAX: usize = 16 << 20;
+
+/// What an open record takes beside its key, body and headers, about.
+const RECORD_BYTES: usize = 256;
 
 /// How many open records are shown of a source.
 const OPEN_SHOWN_MAX: usize = 1_000;
@@ -41,6 +48,8 @@ const PASSED_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Uncommitted {
     consumer: BaseConsumer<Hearing>,
     passed_at: Instant,
+    /// What open records take, since it was last counted.
+    open_bytes: usize,
     /// Whether open records were shown at the last survey.
     showed: bool,
 }
@@ -51,7 +60,7 @@ impl Uncommitted {
         let mut config = config.clone();
         config.set("isolation.level", "read_uncommitted");
         let consumer = config.create_with_context(hearing)?;
-        Ok(Uncommitted { consumer, passed_at: Instant::now(), showed: false })
+        Ok(Uncommitted { consumer, passed_at: Instant::now(), open_bytes: 0, showed: false })
     }
 
     /// Reads these partitions too. How far the first reader is in them isn't asked at once: for a moment librdkafka tells where it
@@ -60,6 +69,10 @@ impl Uncommitted {
         self.passed_at = Instant::now();
         if let Err(error) = self.consumer.incremental_assign(list) {
             tracing::warn!(%error, "the reader of uncommitted records did not take {} partitions", list.count());
+        }
+        // One that was paused when it was let go of would stay so.
+        if let Err(error) = self.consumer.resume(list) {
+            tracing::debug!(%error, "the reader of uncommitted records goes on as it was");
         }
     }
 
@@ -86,8 +99,11 @@ impl Observer {
         let Some(mut second) = self.uncommitted.take() else { return Ok(()) };
         let mut outcome = Ok(());
         for _ in 0..AT_ONCE {
+            if second.open_bytes >= OPEN_BYTES_MAX {
+                break;
+            }
             match second.consumer.poll(Duration::ZERO) {
-                Some(Ok(message)) => self.take_uncommitted(&second, &message),
+                Some(Ok(message)) => second.open_bytes += self.take_uncommitted(&second, &message),
                 Some(Err(error)) => outcome = self.trouble(&error),
                 None => break,
             }
@@ -98,18 +114,20 @@ impl Observer {
         if second.passed_at.elapsed() >= PASSED_EVERY {
             self.see_what_was_passed(first, &second);
             second.passed_at = Instant::now();
+            second.open_bytes = self.open().map(|raw| raw.bytes() + RECORD_BYTES).sum();
         }
         self.uncommitted = Some(second);
         outcome
     }
 
-    fn take_uncommitted(&mut self, second: &Uncommitted, message: &BorrowedMessage<'_>) {
-        let Some(topic) = self.topics.get_mut(message.topic()) else { return };
-        let Some(partition) = topic.partitions.get_mut(&message.partition()) else { return };
-        let Some(undecided) = partition.undecided.as_mut() else { return };
+    /// Takes a message of the second reader; how many bytes it takes while it waits.
+    fn take_uncommitted(&mut self, second: &Uncommitted, message: &BorrowedMessage<'_>) -> usize {
+        let Some(topic) = self.topics.get_mut(message.topic()) else { return 0 };
+        let Some(partition) = topic.partitions.get_mut(&message.partition()) else { return 0 };
+        let Some(undecided) = partition.undecided.as_mut() else { return 0 };
         let fate = undecided.read(message.offset());
         if fate == Fate::Committed {
-            return;
+            return 0;
         }
         let around = Around {
             source: &self.watch.checkpoint.source,
@@ -122,13 +140,15 @@ impl Observer {
         if fate == Fate::Aborted {
             raw.transaction = Some(Transaction::Aborted);
             self.keep(raw);
-            return;
+            return 0;
         }
         raw.transaction = Some(Transaction::Open);
+        let bytes = raw.bytes() + RECORD_BYTES;
         undecided.wait(message.offset(), raw);
         if undecided.n_open() == OPEN_MAX {
             second.pause(message.topic(), message.partition(), true);
         }
+        bytes
     }
 
     /// Moves on where the first reader passed records that it got nothing of.
@@ -164,20 +184,25 @@ impl Observer {
 
     /// The records that are open now, to be shown in place of those shown before; `None` where nothing changes.
     pub(super) fn open_records(&mut self) -> Option<Vec<Raw>> {
-        let showed = &mut self.uncommitted.as_mut()?.showed;
-        let partitions = self.topics.values().flat_map(|topic| topic.partitions.values());
-        let mut open = Vec::new();
-        let mut bytes = 0;
-        for raw in partitions.filter_map(|partition| partition.undecided.as_ref()).flat_map(Undecided::open) {
-            bytes += raw.key.as_ref().map_or(0, bytes::Bytes::len) + raw.body.as_ref().map_or(0, bytes::Bytes::len);
+        let showed = self.uncommitted.as_ref()?.showed;
+        let (mut open, mut bytes) = (Vec::new(), 0);
+        for raw in self.open() {
+            bytes += raw.bytes();
             if open.len() == OPEN_SHOWN_MAX || bytes > OPEN_SHOWN_BYTES_MAX {
                 break;
             }
             open.push(raw.clone());
         }
         let shows = !open.is_empty();
-        let changes = shows || *showed;
-        *showed = shows;
-        changes.then_some(open)
+        if let Some(uncommitted) = &mut self.uncommitted {
+            uncommitted.showed = shows;
+        }
+        (shows || showed).then_some(open)
+    }
+
+    /// All records that are open.
+    fn open(&self) -> impl Iterator<Item = &Raw> {
+        let partitions = self.topics.values().flat_map(|topic| topic.partitions.values());
+        partitions.filter_map(|partition| partition.undecided.as_ref()).flat_map(Undecided::open)
     }
 }
