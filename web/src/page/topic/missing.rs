@@ -2,14 +2,19 @@
 
 use store::Timestamp;
 use store::board::{OPEN_FOR_LONG, OpenTransaction};
+use store::query::{Field, Query};
 use store::topics::Missing;
 
 use super::{Row, row};
+use crate::href::Href;
 use crate::page::Frame;
 use crate::wording;
 
 /// How many open records are shown: the first ones tell what the transaction is about.
 const OPEN_ROWS: usize = 20;
+
+/// How many gaps stand on the page: the latest ones, so that they don't push the records away.
+const GAPS: usize = 3;
 
 /// What readers of the topic don't get.
 pub struct MissingView {
@@ -21,16 +26,31 @@ pub struct MissingView {
     pub open_left: usize,
     /// What expired: when it was noticed, and what.
     pub gaps: Vec<(String, String)>,
+    /// Where all of it is, if that is more.
+    pub all_gaps: Option<Href>,
 }
 
 impl MissingView {
+    /// Of what is missing of one topic.
     pub fn new(missing: &Missing, frame: &Frame, now: Timestamp) -> MissingView {
+        let all = missing.gaps.get(GAPS).map(|(_, gap)| {
+            let query = Query::is(Field::Status, "gap")
+                .and(Query::is(Field::Source, gap.source.as_str()))
+                .and(Query::is(Field::Topic, gap.channel.as_str()));
+            frame.links.live().with("q", &query.to_string())
+        });
         let long = missing.transactions.iter().filter(|open| open.open_for(now) >= OPEN_FOR_LONG);
         MissingView {
             waits: long.map(|open| wait(open, now)).collect(),
             open: missing.open.iter().take(OPEN_ROWS).map(|record| row(record, frame, now)).collect(),
             open_left: missing.open.len().saturating_sub(OPEN_ROWS),
-            gaps: missing.gaps.iter().map(|(at, gap)| (wording::clock_short(*at, now), gap.sentence())).collect(),
+            gaps: missing
+                .gaps
+                .iter()
+                .take(GAPS)
+                .map(|(at, gap)| (wording::clock_short(*at, now), gap.sentence()))
+                .collect(),
+            all_gaps: all,
         }
     }
 }
