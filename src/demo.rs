@@ -3,6 +3,7 @@
 //! The shop knows nothing of the console: its records go over TCP to the embedded broker, its spans and logs over TCP to the OTLP port,
 //! and the collector finds them there like anybody else's.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, ErrorKind, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 
@@ -134,6 +135,8 @@ fn watched(broker: &EmbeddedBroker) -> source::Config {
         from: source::From::Earliest,
         // The embedded broker can't list its groups: they are asked for by name.
         groups: ::demo::GROUPS.iter().map(|group| (*group).to_owned()).collect(),
+        // The embedded broker, librdkafka's mock cluster, waits this out even if something comes: it bounds how stale the demo is.
+        options: BTreeMap::from([("fetch.wait.max.ms".to_owned(), "100".to_owned())]),
         optional: false,
         ..source::kafka::Config::local()
     };

@@ -83,9 +83,10 @@ async fn records(store: &dyn Store) -> Vec<Record> {
     let mut after = None;
     loop {
         let found = store.search(&Query::All, PageRequest { limit: 1_000, after }).await.unwrap();
-        records.extend(found.entries.iter().map(|held| {
-            assert_eq!(held.copies, 1, "{} came twice", held.entry.as_record().unwrap().position);
-            held.entry.as_record().unwrap().clone()
+        records.extend(found.entries.iter().filter_map(|held| {
+            let record = held.entry.as_record()?;
+            assert_eq!(held.copies, 1, "{} came twice", record.position);
+            Some(record.clone())
         }));
         after = found.next;
         if after.is_none() {

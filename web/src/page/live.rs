@@ -9,7 +9,7 @@ use serde::Deserialize;
 use store::Timestamp;
 use store::engine::PageRequest;
 use store::entry::Kind;
-use store::query::{Query, QueryError};
+use store::query::{Field, Query, QueryError};
 
 use super::flows::Mistake;
 use crate::href::Href;
@@ -39,7 +39,8 @@ impl Params {
             "all" => query,
             "span" => Query::Kind(Kind::Span).and(query),
             "log" => Query::Kind(Kind::Log).and(query),
-            _ => Query::Kind(Kind::Record).and(query),
+            // Where records are missing stands among them.
+            _ => Query::Or(vec![Query::Kind(Kind::Record), Query::is(Field::Status, "gap")]).and(query),
         })
     }
 }

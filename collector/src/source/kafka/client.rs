@@ -28,9 +28,9 @@ const FETCH_BYTES: usize = 8 << 20;
 /// How many KiB librdkafka fetches ahead of us (its own default is 64 MiB for each consumer). At the limit it stops fetching.
 const QUEUE_KIB_MAX: usize = 16 << 10;
 
-/// How long a broker may hold a fetch that finds nothing. Brokers answer at once when something comes; librdkafka's mock
-/// cluster waits this out, so it bounds how stale the demo is. Ten empty requests a second are nothing to a broker.
-const FETCH_WAIT_MS: u32 = 100;
+/// How long a broker may hold a fetch that finds nothing, which is librdkafka's own default. Brokers answer at once when something comes, so
+/// it delays nothing; librdkafka names every partition in every fetch, so ten a second would be a burden with thousands of them.
+const FETCH_WAIT_MS: u32 = 500;
 
 /// How long librdkafka looks away when its queue is full (its own default of 1 s would starve us at full speed).
 const FULL_QUEUE_WAIT_MS: u32 = 10;

@@ -21,7 +21,13 @@ use crate::source::kafka::client::{Hearing, Trouble, advice, advice_on_silence};
 use crate::source::kafka::place::{self, Place};
 
 /// When nothing has come for so long although we polled, nothing is left to come: some fetches' worth of waiting.
-const QUIET_FOR: Duration = Duration::from_millis(500);
+const QUIET_FOR: Duration = Duration::from_millis(1_500);
+
+/// From so many partitions on, surveys are less frequent: brokers are asked for three offsets of each.
+const MANY_PARTITIONS: usize = 2_000;
+
+/// How often we look at a cluster with so many: new topics and partitions are still read within 10 s.
+const SURVEY_EVERY_OF_MANY: Duration = Duration::from_secs(8);
 
 impl Observer {
     /// Looks at the cluster, and puts every partition where it belongs.
@@ -47,6 +53,9 @@ impl Observer {
                 return Ok(());
             }
         };
+        if listed.values().map(Vec::len).sum::<usize>() > MANY_PARTITIONS {
+            self.survey_at = began + SURVEY_EVERY_OF_MANY;
+        }
         let another_cluster = self.is_another_cluster(consumer);
         self.enter(&listed);
         self.leave_unlisted(consumer, &listed);
