@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use collector::decode::registry::{self, Registry};
 use collector::{CollectorError, source};
-use store::Board;
 use store::board::{SourceState, SourceStatus};
 use store::memory::Memory;
+use store::{Board, SourceName};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +38,7 @@ pub fn run(check: cli::Check) -> Result<(), Failure> {
             .enable_all()
             .build()
             .map_err(|error| anyhow::Error::new(error).context("can't start threads"))?;
-        runtime.block_on(connect(loaded.config.sources))?;
+        runtime.block_on(connect(loaded.config.sources, loaded.config.registry))?;
     }
     Ok(())
 }
@@ -77,7 +78,7 @@ fn kind(source: &source::Config) -> &'static str {
 }
 
 /// Opens each source as `serve` would, but keeps what comes in memory, and stops as soon as it answered.
-async fn connect(sources: Vec<source::Config>) -> anyhow::Result<()> {
+async fn connect(sources: Vec<source::Config>, registry: registry::Config) -> anyhow::Result<()> {
     if sources.is_empty() {
         say("nothing to connect to: there is no [[source]]\n");
     }
@@ -96,7 +97,37 @@ async fn connect(sources: Vec<source::Config>) -> anyhow::Result<()> {
             }
         }
     }
-    if failed > 0 { Err(anyhow!("{failed} of the sources can't be watched, see above")) } else { Ok(()) }
+    let stop = CancellationToken::new();
+    let board = Arc::new(Board::default());
+    let setup = registry::Setup { config: registry, board: board.clone(), stop: stop.clone() };
+    if let Some((_registry, asking)) = Registry::start(setup)? {
+        match answered(&board, &registry::NAME.into()).await {
+            Some(SourceStatus { state: SourceState::Up, address, .. }) => {
+                say(&format!("registry: {address} answers\n"))
+            }
+            status => {
+                failed += 1;
+                let says = status.and_then(|status| status.error);
+                say(&format!("registry: FAILED: {}\n", says.unwrap_or_else(|| "it didn't answer".to_owned())));
+            }
+        }
+        stop.cancel();
+        asking.await?;
+    }
+    if failed > 0 { Err(anyhow!("{failed} of what is configured can't be used, see above")) } else { Ok(()) }
+}
+
+/// What stands on the board of a name, once that has answered or took too long.
+async fn answered(board: &Board, name: &SourceName) -> Option<SourceStatus> {
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
+    loop {
+        let status = board.sources().into_iter().find(|status| status.name == *name);
+        let has_answered = status.as_ref().is_some_and(|status| status.state != SourceState::Starting);
+        if has_answered || Instant::now() >= deadline {
+            return status;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 async fn found_at(source: source::Config) -> Result<Option<SourceStatus>, CollectorError> {
@@ -104,15 +135,7 @@ async fn found_at(source: source::Config) -> Result<Option<SourceStatus>, Collec
     let board = Arc::new(Board::default());
     let stop = CancellationToken::new();
     let running = source::start(vec![source], Arc::new(Memory::new()), board.clone(), Arc::default(), stop.clone())?;
-    let deadline = Instant::now() + ANSWER_TIMEOUT;
-    let status = loop {
-        let status = board.sources().into_iter().find(|status| status.name == name);
-        let has_answered = status.as_ref().is_some_and(|status| status.state != SourceState::Starting);
-        if has_answered || Instant::now() >= deadline {
-            break status;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    };
+    let status = answered(&board, &name).await;
     stop.cancel();
     running.stopped().await;
     Ok(status)

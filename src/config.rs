@@ -3,6 +3,7 @@
 //! The parts own their settings (`web::Config`, `collector::otlp::Config`, ...); this composes them, checks what concerns several of them,
 //! and tells every mistake at once, with its place. Bad configuration stops before any port opens.
 
+mod check; // what concerns several settings, and what the parts check themselves
 mod deserialize; // the tree as serde reads it
 mod environment; // variables and flags, laid over the file
 mod file; // TOML to the tree
@@ -10,7 +11,6 @@ mod mistake; // what is wrong, and how it is shown
 mod read; // the tree to typed settings
 mod tree; // settings with their places
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,8 @@ pub struct Config {
     pub redact: Vec<collector::redact::Config>,
     /// `[[consumer]]`: which group a service consumes as, where its spans don't tell.
     pub consumers: Vec<store::groups::Consumer>,
+    /// `[registry]`: where the schemas of records are had from.
+    pub registry: collector::decode::registry::Config,
     /// What was said, and not left to its default.
     pub named: Named,
 }
@@ -121,7 +123,7 @@ const SECTIONS: [Section; 11] = [
     Section { name: "otlp", repeats: false, built: true },
     Section { name: "store", repeats: false, built: true },
     Section { name: "source", repeats: true, built: true },
-    Section { name: "registry", repeats: false, built: false },
+    Section { name: "registry", repeats: false, built: true },
     Section { name: "redact", repeats: true, built: true },
     Section { name: "consumer", repeats: true, built: true },
     Section { name: "webhook", repeats: true, built: false },
@@ -196,13 +198,14 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     let sources = repeated("source", &root, &mut mistakes);
     let redact = repeated("redact", &root, &mut mistakes);
     let consumers = repeated("consumer", &root, &mut mistakes);
-    let (Some(web), Some(access), Some(otlp), Some(store), Some(sources), Some(redact), Some(consumers)) =
-        (web, access, otlp, store, sources, redact, consumers)
+    let registry = single("registry", &root, &mut mistakes);
+    let (Some(web), Some(access), Some(otlp), Some(store), Some(sources), Some(redact), Some(consumers), Some(registry)) =
+        (web, access, otlp, store, sources, redact, consumers, registry)
     else {
         return Err(in_order(mistakes, &unreadable, source));
     };
-    let config = Config { web, access, otlp, store, sources, redact, consumers, named };
-    check(&config, &root, &mut mistakes);
+    let config = Config { web, access, otlp, store, sources, redact, consumers, registry, named };
+    check::check(&config, &root, &mut mistakes);
     if mistakes.is_empty() { Ok((config, warnings)) } else { Err(in_order(mistakes, &unreadable, source)) }
 }
 
@@ -311,90 +314,6 @@ fn repeated<T: DeserializeOwned>(name: &str, root: &Node, mistakes: &mut Vec<Mis
         });
     }
     all
-}
-
-/// What concerns several settings.
-fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
-    let mut tell = |steps: &[Step], says: String, hint: &str| {
-        let place = root.at(steps).map_or(Place::Default, |node| node.place.clone());
-        mistakes.push(Mistake { place, says, hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()) });
-    };
-    let addresses = [
-        (["web", "listen"], config.web.listen, config.web.allow_unauthenticated),
-        (["otlp", "grpc"], config.otlp.grpc, config.otlp.allow_unauthenticated),
-        (["otlp", "http"], config.otlp.http, config.otlp.allow_unauthenticated),
-    ];
-    for ([section, key], address, allow_unauthenticated) in addresses {
-        if !address.ip().is_loopback() && config.access.is_empty() && !allow_unauthenticated {
-            let says = format!(
-                "`{key}` in [{section}] is {address}, which other machines reach, and nobody has to say who they are"
-            );
-            let hint = format!("add [[access]], or set allow_unauthenticated = true in [{section}]");
-            tell(&path(&[section, key]), says, &hint);
-        }
-    }
-    for (index, (this, address, _)) in addresses.iter().enumerate() {
-        for (other, taken, _) in &addresses[..index] {
-            if address == taken && address.port() != 0 {
-                let says =
-                    format!("`{}` in [{}] is {address}, like `{}` in [{}]", this[1], this[0], other[1], other[0]);
-                tell(&path(this), says, "give each its own port");
-            }
-        }
-    }
-    if let Err(error) = config.otlp.check() {
-        tell(&path(&["otlp", "forward"]), chain(&error), "");
-    }
-    let mut people = BTreeMap::new();
-    for (index, access) in config.access.iter().enumerate() {
-        let steps = |key: &str| [Step::Key("access".to_owned()), Step::Index(index), Step::Key(key.to_owned())];
-        if people.insert(access.name.as_str(), index).is_some() {
-            tell(&steps("name"), format!("two [[access]] are called `{}`", access.name), "give each its own name");
-        }
-        if let Err(error) = access.secret.reveal() {
-            let says = format!("`secret` of [[access]] `{}`: {}", access.name, chain(&error));
-            tell(&steps("secret"), says, "give the secret itself, or \"file:PATH\", or \"env:NAME\"");
-        }
-    }
-    for (index, rule) in config.redact.iter().enumerate() {
-        if let Err(error) = rule.check() {
-            let says = chain(&error);
-            let steps = [Step::Key("redact".to_owned()), Step::Index(index)];
-            let steps = [&steps[..], &key_in(&says, root.at(&steps))].concat();
-            tell(&steps, says, "");
-        }
-    }
-    let mut names = BTreeMap::new();
-    for (index, source) in config.sources.iter().enumerate() {
-        let steps = [Step::Key("source".to_owned()), Step::Index(index), Step::Key("name".to_owned())];
-        let name = source.name();
-        if let Err(error) = source.check() {
-            let says = chain(&error);
-            let steps = [&steps[..2], &key_in(&says, root.at(&steps[..2]))].concat();
-            tell(&steps, says, "");
-        } else if name.as_str() == "otlp" {
-            tell(&steps, format!("a [[source]] can't be called `{name}`"), "choose another name");
-        } else if names.insert(name.clone(), index).is_some() {
-            tell(
-                &steps,
-                format!("two [[source]] are called `{name}`"),
-                "give each its own name: it is part of every record's address",
-            );
-        }
-    }
-}
-
-/// The key that a part's own message speaks of: the first word in backticks that is a key of the section, or of its `options`.
-fn key_in(says: &str, section: Option<&Node>) -> Vec<Step> {
-    let Some(section) = section else { return Vec::new() };
-    let options = section.member("options").map(|options| &options.node);
-    let mut steps = says.split('`').skip(1).step_by(2).filter_map(|word| {
-        if section.member(word).is_some() {
-            return Some(path(&[word]));
-        }
-        options.and_then(|options| options.member(word)).map(|_| path(&["options", word]))
-    });
-    steps.next().unwrap_or_default()
 }
 
 /// An error with what caused it.

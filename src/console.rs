@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use collector::decode::{Decoder, registry};
 use collector::redact::{self, Redactor};
 use collector::{otlp, source};
 use store::groups::Consumer;
@@ -28,6 +29,24 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Of these, how much is kept for closing the store.
 const STORE_STOP_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// What the collector and its store are told.
+pub struct Settings<'a> {
+    /// `[store]`.
+    pub store: store::Config,
+    /// `[otlp]`.
+    pub otlp: otlp::Config,
+    /// `[[source]]`.
+    pub sources: Vec<source::Config>,
+    /// `[[redact]]`.
+    pub redact: &'a [redact::Config],
+    /// `[[consumer]]`.
+    pub consumers: &'a [Consumer],
+    /// `[registry]`.
+    pub registry: registry::Config,
+    /// `[[access]]`: who may send where others reach the OTLP ports.
+    pub access: &'a [web::Access],
+}
 
 /// The collector at work, and the store that it fills; nobody can look at it yet.
 pub struct Collecting {
@@ -55,15 +74,9 @@ pub struct Console {
 }
 
 impl Collecting {
-    /// Opens the store, and starts what fills it. `access` is who may send where others reach the OTLP ports.
-    pub async fn start(
-        store: store::Config,
-        otlp: otlp::Config,
-        sources: Vec<source::Config>,
-        redact: &[redact::Config],
-        consumers: &[Consumer],
-        access: &[web::Access],
-    ) -> anyhow::Result<Collecting> {
+    /// Opens the store, and starts what fills it.
+    pub async fn start(settings: Settings<'_>) -> anyhow::Result<Collecting> {
+        let Settings { store, otlp, sources, redact, consumers, registry, access } = settings;
         let allow = allow(access)?;
         let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
         let redactor = Arc::new(Redactor::new(redact)?);
@@ -79,7 +92,11 @@ impl Collecting {
         consumers.iter().for_each(|consumer| board.tie(consumer));
         let [stop_otlp, stop_sources] = [(); 2].map(|()| CancellationToken::new());
         // Before any port opens: a source that this build can't watch ends the start.
-        let sources = source::start(sources, store.clone(), board.clone(), redactor.clone(), stop_sources.clone())?;
+        let setup = registry::Setup { config: registry, board: board.clone(), stop: stop_sources.clone() };
+        let (registry, asking) = registry::Registry::start(setup)?.unzip();
+        let decoder = Arc::new(Decoder::new(redactor.clone(), registry));
+        let mut sources = source::start(sources, store.clone(), board.clone(), decoder, stop_sources.clone())?;
+        sources.also(asking);
         let otlp = otlp::start(otlp::Setup {
             config: otlp,
             store: store.clone(),

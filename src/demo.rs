@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::cli;
 use crate::config::{self, Config, Given};
-use crate::console::Collecting;
+use crate::console::{Collecting, Settings};
 use crate::failure::Failure;
 use crate::log;
 use crate::serve::say;
@@ -78,8 +78,9 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
     broker.create_topics(&::demo::TOPICS, ::demo::PARTITIONS)?;
     config.sources = vec![watched(&broker)];
     let is_kept = config.named.data.then(|| config.store.path.display().to_string());
-    let Config { web, access, otlp, store, sources, redact, consumers, named: _ } = config;
-    let collecting = Collecting::start(store, otlp, sources, &redact, &consumers, &access).await?;
+    let Config { web, access, otlp, store, sources, redact, consumers, registry, named: _ } = config;
+    let settings = Settings { store, otlp, sources, redact: &redact, consumers: &consumers, registry, access: &access };
+    let collecting = Collecting::start(settings).await?;
     let (grpc, http) = (reachable(collecting.otlp_grpc), reachable(collecting.otlp_http));
     let opening = Shop::start(ShopConfig {
         brokers: broker.bootstrap(),

@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 
 use crate::cli;
 use crate::config::{self, Config, Given};
-use crate::console::Collecting;
+use crate::console::{Collecting, Settings};
 use crate::failure::Failure;
 use crate::log;
 use crate::signal::Signals;
@@ -34,10 +34,9 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let described: Vec<String> = config.sources.iter().map(|source| format!("{}", source.name())).collect();
     let data = config.store.path.display().to_string();
-    let Config { web, access, otlp, store, sources, redact, consumers, named: _ } = config;
-    let starting = async {
-        Collecting::start(store, otlp, sources, &redact, &consumers, &access).await?.open(web, access.clone()).await
-    };
+    let Config { web, access, otlp, store, sources, redact, consumers, registry, named: _ } = config;
+    let settings = Settings { store, otlp, sources, redact: &redact, consumers: &consumers, registry, access: &access };
+    let starting = async { Collecting::start(settings).await?.open(web, access.clone()).await };
     let console = tokio::select! {
         console = starting => console?,
         // Nothing was acknowledged yet.

@@ -1,9 +1,11 @@
 //! Takes out what nobody may read, before anything is kept: `[[redact]]`, and what is always taken out.
 //!
 //! ```text
-//! broker -> Raw  -> redact -> decode, correlate -> Store::append
+//! broker -> Raw  -> open -> redact -> decode, correlate -> Store::append
 //! OTLP   -> Span -> redact --------> correlate -> Store::append
 //! ```
+//!
+//! A body in Avro, Protobuf or gzip is opened first, because the names of its fields, and its texts, can't be seen from outside.
 //!
 //! It comes before everything that reads an entry, so that nothing derived from a value (an event id, a knot, an identity, a word of the
 //! index) can hold it. Entries in which nothing is to be taken out are looked at in place, and nothing of them is copied.

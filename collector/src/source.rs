@@ -20,19 +20,19 @@ pub mod raw; // one message as a broker hands it over
 
 mod config; // `[[source]]`: one table, told apart by its type
 mod from; // where to begin
-mod secret; // what stands in a file or the environment
+pub(crate) mod secret; // what stands in a file or the environment
 mod selection; // which topics or streams are meant
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use store::{Board, Checkpoint, Entry, Gap, Record, SourceName, Store, StoreError, Timestamp};
+use store::{Board, Checkpoint, Entry, Gap, SourceName, Store, StoreError, Timestamp};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::decode::Decoder;
 use crate::error::CollectorError;
-use crate::redact::Redactor;
 use notice::Notice;
 use raw::Raw;
 
@@ -66,8 +66,8 @@ pub struct Beside {
     pub store: Arc<dyn Store>,
     /// Where it says how groups stand.
     pub board: Arc<Board>,
-    /// What takes out of a record what nobody may read.
-    pub redactor: Arc<Redactor>,
+    /// What records that groups wait on are read with.
+    pub decoder: Arc<Decoder>,
     /// Cancelled when it is to stop.
     pub stop: CancellationToken,
 }
@@ -133,7 +133,7 @@ pub fn start(
     configs: Vec<Config>,
     store: Arc<dyn Store>,
     board: Arc<Board>,
-    redactor: Arc<Redactor>,
+    decoder: Arc<Decoder>,
     shutdown: CancellationToken,
 ) -> Result<Running, CollectorError> {
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
@@ -153,16 +153,21 @@ pub fn start(
         let beside = Beside {
             store: store.clone(),
             board: board.clone(),
-            redactor: redactor.clone(),
+            decoder: decoder.clone(),
             stop: shutdown.child_token(),
         };
         tasks.extend(source.watch_groups(beside));
-        tasks.push(tokio::spawn(follow(source, store.clone(), notice, redactor.clone(), shutdown.clone())));
+        tasks.push(tokio::spawn(follow(source, store.clone(), notice, decoder.clone(), shutdown.clone())));
     }
     Ok(Running { tasks })
 }
 
 impl Running {
+    /// Waits for another task, too, that the same token stops.
+    pub fn also(&mut self, task: Option<JoinHandle<()>>) {
+        self.tasks.extend(task);
+    }
+
     /// Waits until all sources have stopped; they do when the token given to [`start`] is cancelled.
     pub async fn stopped(self) {
         for task in self.tasks {
@@ -178,12 +183,12 @@ async fn follow(
     source: Arc<dyn Source>,
     store: Arc<dyn Store>,
     notice: Notice,
-    redactor: Arc<Redactor>,
+    decoder: Arc<Decoder>,
     shutdown: CancellationToken,
 ) {
     let mut back_off = BACK_OFF_MIN;
     while !shutdown.is_cancelled() {
-        match watch(source.as_ref(), store.as_ref(), &notice, &redactor, &shutdown).await {
+        match watch(source.as_ref(), store.as_ref(), &notice, &decoder, &shutdown).await {
             Ok(kept) if kept > 0 => back_off = BACK_OFF_MIN,
             Ok(_) => {}
             Err(CollectorError::Store(StoreError::Closed)) => return,
@@ -201,7 +206,7 @@ async fn watch(
     source: &dyn Source,
     store: &dyn Store,
     notice: &Notice,
-    redactor: &Arc<Redactor>,
+    decoder: &Arc<Decoder>,
     shutdown: &CancellationToken,
 ) -> Result<u64, CollectorError> {
     let checkpoint = store.checkpoint(source.name()).await?;
@@ -218,7 +223,7 @@ async fn watch(
             batch = tail.next() => batch,
         };
         let Some(batch) = batch else { break Ok(kept) };
-        match keep(batch, store, notice, redactor, shutdown).await {
+        match keep(batch, store, notice, decoder, shutdown).await {
             Ok(()) => kept += 1,
             Err(error) => break Err(error),
         }
@@ -233,20 +238,20 @@ async fn keep(
     batch: Batch,
     store: &dyn Store,
     notice: &Notice,
-    redactor: &Arc<Redactor>,
+    decoder: &Arc<Decoder>,
     shutdown: &CancellationToken,
 ) -> Result<(), CollectorError> {
     let Batch { mut raws, gaps, open, checkpoint } = batch;
     if let Some(open) = open {
-        notice.open_records(decoded(open, redactor.clone()).await);
+        notice.open_records(decoder.records(open).await);
     }
     let count = raws.len() as u64;
     let told: Vec<Entry> = gaps.iter().map(|gap| Entry::Log(gap.log(Timestamp::now()))).collect();
     loop {
         // The store takes what it is given, so a copy stays here until it has said yes. Bodies are shared, not copied.
         let again = raws.clone();
-        let mut entries: Vec<Entry> = decoded(raws, redactor.clone()).await.into_iter().map(Entry::Record).collect();
-        entries.extend(told.iter().cloned());
+        let records = decoder.records(raws).await;
+        let entries = records.into_iter().map(Entry::Record).chain(told.iter().cloned()).collect();
         match store.append(entries, checkpoint.clone()).await {
             Ok(_) => {
                 notice.kept(count);
@@ -263,20 +268,6 @@ async fn keep(
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// Takes out what nobody may read, and decodes what is left; off the runtime, because a batch takes tens of milliseconds.
-async fn decoded(raws: Vec<Raw>, redactor: Arc<Redactor>) -> Vec<Record> {
-    if raws.is_empty() {
-        return Vec::new();
-    }
-    let decode = move |mut raw: Raw| {
-        redactor.raw(&mut raw);
-        crate::decode::record(raw)
-    };
-    tokio::task::spawn_blocking(move || raws.into_iter().map(decode).collect())
-        .await
-        .expect("decoding any bytes doesn't panic, as its property test shows")
 }
 
 /// An error with its causes in one line, for the board and the log.

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use collector::decode;
+use collector::decode::Decoder;
+use collector::decode::opened::Room;
 use collector::otlp::{Config, Setup};
 use collector::source::raw::Raw;
 use flate2::read::GzDecoder;
@@ -50,13 +51,14 @@ async fn replay(scenario: &str) -> Replayed {
     })
     .await
     .unwrap();
+    let decoder = Decoder::default();
     let mut records = Vec::new();
     for line in BufReader::new(GzDecoder::new(File::open(file).unwrap())).lines() {
         let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
         if let Some(signal) = line["otlp"].as_str() {
             post(otlp.http, signal, &bytes(&line["protobuf"]).unwrap()).await;
         } else if line["record"].is_object() {
-            records.push(decode::record(raw(&line["record"])));
+            records.push(decoder.record(raw(&line["record"]), &mut Room::of_batch()));
         }
     }
     let entries = records.iter().cloned().map(Entry::Record).collect();

@@ -28,6 +28,7 @@ fn known() -> BTreeSet<String> {
     add("store", read::known_keys::<store::Config>(&[]));
     add("redact", read::known_keys::<collector::redact::Config>(&[]));
     add("consumer", read::known_keys::<store::groups::Consumer>(&[]));
+    add("registry", read::known_keys::<collector::decode::registry::Config>(&[]));
     add("source", vec!["type"]);
     for kind in ["kafka", "nats"] {
         add("source", read::known_keys::<collector::source::Config>(&[("type", kind)]));
@@ -71,6 +72,20 @@ fn the_defaults_that_readme_names_are_the_defaults() {
     }
 }
 
+/// A certificate, which `ca` must hold to be right. Made for this by `openssl req -x509`, its key thrown away.
+const AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBlzCCAT+gAwIBAgIUVg+VFpEsdZEOrn40bdxpJWic8tgwCgYIKoZIzj0EAwIw\n\
+ITEfMB0GA1UEAwwWQSByZWdpc3RyeSdzIGF1dGhvcml0eTAgFw0yNjExMjUxNzMy\n\
+MDhaGA8yMTI2MTEwMTE3MzIwOFowITEfMB0GA1UEAwwWQSByZWdpc3RyeSdzIGF1\n\
+dGhvcml0eTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDIzsz+QS4VRssS73Mtq\n\
+yu5KSqvu3QUwcHGzc283TIzP8bdgx/sJ8OCFNwgXRgZqzKq+5u7P3CflsMkLm4J4\n\
+tX2jUzBRMB0GA1UdDgQWBBTmGernvhRj7b4b/urfN5Neizz16DAfBgNVHSMEGDAW\n\
+gBTmGernvhRj7b4b/urfN5Neizz16DAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49\n\
+BAMCA0YAMEMCH1we1hOi1FldBqO9p2PNBFe85UBmAPPYuRXvqLFN9IECIFXM9oR7\n\
+dxtGuFRFnV0cPiyF/9aUR1o9Uqxy9glmDAV/\n\
+-----END CERTIFICATE-----\n\n";
+
 #[test]
 fn the_example_file_is_right_and_names_every_setting() {
     let example = repository("sillage.toml").expect("sillage.toml is in the repository");
@@ -79,9 +94,13 @@ fn the_example_file_is_right_and_names_every_setting() {
         example.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')).collect();
     // Secrets that every machine has, in place of those that the example speaks of.
     let all = settings.join("\n").replace("env:KAFKA_PASSWORD", "env:PATH");
-    let all = ["nats-password", "nats-token"]
+    let all = ["nats-password", "nats-token", "registry-password"]
         .iter()
         .fold(all, |all, name| all.replace(&format!("file:/run/secrets/{name}"), "env:PATH"));
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("registry-ca.pem");
+    fs::write(&authority, AUTHORITY).unwrap();
+    let all = all.replace("registry-ca.pem", authority.to_str().unwrap());
     parsed(&all, &[]).unwrap_or_else(|report| panic!("{report}"));
     for setting in known() {
         let (_, key) = setting.split_once('.').unwrap();

@@ -72,6 +72,7 @@ pub fn record(topic: &str, partition: i32, offset: i64) -> RecordFixture {
         key: None,
         body: None,
         encoding: BodyEncoding::Null,
+        decoded: None,
         headers: Vec::new(),
         event: Event::default(),
         failure: None,

@@ -201,6 +201,7 @@ mod tests {
             key: None,
             body: None,
             encoding: BodyEncoding::Null,
+            decoded: None,
             headers: Vec::new(),
             event: Event::default(),
             failure: None,

@@ -1,5 +1,7 @@
 //! One message as the broker holds it, and what it says: its event.
 
+mod schema; // schemas in a registry, and what was read with their help
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,6 +9,8 @@ use bytes::Bytes;
 use crate::id::{SpanId, TraceId};
 use crate::position::Position;
 use crate::time::Timestamp;
+
+pub use schema::{Decoded, Schema, SchemaId};
 
 /// One message as the broker holds it.
 #[derive(Clone, PartialEq, Debug)]
@@ -25,8 +29,10 @@ pub struct Record {
     pub key: Option<Bytes>,
     /// The body, byte for byte; `None` is the broker's null (a tombstone on a compacted topic).
     pub body: Option<Bytes>,
-    /// What the body is.
+    /// What the body is, once what frames and packs it is taken off.
     pub encoding: BodyEncoding,
+    /// What stands in it, where its bytes don't show it by themselves.
+    pub decoded: Option<Box<Decoded>>,
     /// Headers in the broker's order; names may repeat, a value may be null.
     pub headers: Vec<Header>,
     /// What the record says.
@@ -36,7 +42,7 @@ pub struct Record {
     /// Set where readers of committed records don't get it. A committed record can't be told from one without a transaction.
     pub transaction: Option<Transaction>,
     /// Why the record could not be decoded in whole. It is kept all the same.
-    pub problem: Option<String>,
+    pub problem: Option<Box<str>>,
 }
 
 /// One header of a record.
@@ -72,10 +78,14 @@ pub enum BodyEncoding {
     Text,
     /// Neither: shown as hexadecimal.
     Binary,
-    /// Avro, decoded by a contract.
+    /// Avro, decoded by its schema.
     Avro,
-    /// Protobuf, decoded by a contract.
+    /// Protobuf, decoded by its schema.
     Protobuf,
+    /// MessagePack, decoded.
+    MessagePack,
+    /// CBOR, decoded.
+    Cbor,
 }
 
 impl BodyEncoding {
@@ -88,6 +98,8 @@ impl BodyEncoding {
             BodyEncoding::Binary => "binary",
             BodyEncoding::Avro => "avro",
             BodyEncoding::Protobuf => "protobuf",
+            BodyEncoding::MessagePack => "messagepack",
+            BodyEncoding::Cbor => "cbor",
         }
     }
 }
@@ -232,8 +244,42 @@ impl Record {
         self.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?.value.as_ref()
     }
 
-    /// The key as text, where it is UTF-8.
+    /// The key as people read it: decoded where that was needed, else its own bytes.
+    pub fn readable_key(&self) -> Option<&Bytes> {
+        self.decoded.as_ref().and_then(|decoded| decoded.key.as_ref()).or(self.key.as_ref())
+    }
+
+    /// The key as text, where it can be read as that.
     pub fn key_text(&self) -> Option<&str> {
-        std::str::from_utf8(self.key.as_deref()?).ok()
+        std::str::from_utf8(self.readable_key()?).ok()
+    }
+
+    /// The body as people read it: decoded where that was needed, else its own bytes.
+    pub fn readable_body(&self) -> Option<&Bytes> {
+        self.decoded_body().or(self.body.as_ref())
+    }
+
+    /// The body as it was decoded, where that was needed and done.
+    pub fn decoded_body(&self) -> Option<&Bytes> {
+        self.decoded.as_ref()?.body.as_ref()
+    }
+
+    /// The schema that the body names.
+    pub fn body_schema(&self) -> Option<&Schema> {
+        self.decoded.as_ref()?.body_schema.as_deref()
+    }
+
+    /// The schema that the key names.
+    pub fn key_schema(&self) -> Option<&Schema> {
+        self.decoded.as_ref()?.key_schema.as_deref()
+    }
+
+    /// What [`Record::readable_body`] is: JSON, text or binary.
+    pub fn readable_encoding(&self) -> BodyEncoding {
+        match self.encoding {
+            BodyEncoding::Null | BodyEncoding::Json | BodyEncoding::Text | BodyEncoding::Binary => self.encoding,
+            _ if self.decoded_body().is_some() => BodyEncoding::Json,
+            _ => BodyEncoding::Binary,
+        }
     }
 }

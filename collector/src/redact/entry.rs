@@ -8,6 +8,7 @@ use store::{Log, Span, Value, span::SpanStatus};
 
 use super::names::Place;
 use super::{Action, Redactor, stand_in};
+use crate::decode::opened::Opened;
 use crate::source::raw::Raw;
 
 /// The name around a value, and those around it.
@@ -18,10 +19,17 @@ struct Inside<'p> {
 }
 
 impl Redactor {
-    /// A record, before it is decoded: its key, its body and its headers.
-    pub fn raw(&self, raw: &mut Raw) {
-        for bytes in [&mut raw.key, &mut raw.body] {
-            self.shared(bytes);
+    /// A record, before it is read: its key, its body and its headers. Where something is to be taken out of what stands in a body or a key,
+    /// the text without it takes the place of the bytes, which hold it, too.
+    pub fn raw(&self, raw: &mut Raw, opened: &mut Opened) {
+        for (bytes, inside) in [(&mut raw.key, &mut opened.key), (&mut raw.body, &mut opened.body)] {
+            match inside.text.as_deref().and_then(|text| self.bytes(text)) {
+                Some(without) => {
+                    *bytes = Some(without.into());
+                    inside.text = None;
+                }
+                None => self.shared(bytes),
+            }
         }
         let mut is_dropped = false;
         for header in &mut raw.headers {

@@ -8,7 +8,7 @@ use memchr::memchr2;
 use super::names::Place;
 use super::text::{Edit, apply};
 use super::{Action, Redactor, stand_in};
-use crate::decode::looks_like_json;
+use crate::decode::text::looks_like_json;
 
 /// How deep names are remembered. Below that a rule with several parts finds nothing; one with a single name still does.
 const DEPTH_MAX: usize = 256;

@@ -4,6 +4,8 @@ use store::record::{Header, TimestampKind};
 use store::{Place, Position, Timestamp, Value};
 
 use super::*;
+use crate::decode::Decoder;
+use crate::decode::opened::Room;
 use crate::source::raw::Raw;
 
 fn rule(text: &str) -> Config {
@@ -108,7 +110,7 @@ fn a_pattern_reaches_over_values_and_into_numbers() {
 #[test]
 fn a_record_is_redacted_before_anything_is_read_out_of_it() {
     let header = |name: &str, value: &[u8]| Header { name: name.into(), value: Some(Bytes::copy_from_slice(value)) };
-    let mut raw = Raw {
+    let raw = Raw {
         position: Position {
             source: "main".into(),
             channel: "orders".into(),
@@ -131,8 +133,7 @@ fn a_record_is_redacted_before_anything_is_read_out_of_it() {
         problem: None,
     };
     let redactor = with(&[r#"{"regex":"[a-z]+@example\\.org"}"#, r#"{"header":"X-User","action":"drop"}"#]);
-    redactor.raw(&mut raw);
-    let record = crate::decode::record(raw);
+    let record = Decoder::new(redactor.into(), None).record(raw, &mut Room::of_batch());
     assert_eq!(record.key_text(), Some(MASK));
     assert_eq!(record.event.id.as_deref(), Some(MASK));
     let headers: Vec<(&str, &[u8])> =

@@ -210,7 +210,7 @@ impl Source for Kafka {
             topics: self.selection.clone(),
             store: beside.store,
             board: beside.board,
-            redactor: beside.redactor,
+            decoder: beside.decoder,
             runtime: tokio::runtime::Handle::current(),
             stop: beside.stop,
         };

@@ -35,10 +35,15 @@ const CHANNELS_MAX: usize = 2_000;
 impl Notice {
     /// Puts up a source that has not answered yet.
     pub fn begin(board: Arc<Board>, source: &dyn Source) -> Notice {
+        Notice::of(board, source.name().clone(), source.kind(), source.address())
+    }
+
+    /// Puts up what has not answered yet, which need not be a source.
+    pub fn of(board: Arc<Board>, name: SourceName, kind: &str, address: String) -> Notice {
         board.post(SourceStatus {
-            name: source.name().clone(),
-            kind: source.kind().to_owned(),
-            address: source.address(),
+            name: name.clone(),
+            kind: kind.to_owned(),
+            address,
             state: SourceState::Starting,
             error: None,
             since: Timestamp::now(),
@@ -48,7 +53,7 @@ impl Notice {
             unseen: Vec::new(),
             transactions: Vec::new(),
         });
-        Notice { board, name: source.name().clone(), said: Arc::default() }
+        Notice { board, name, said: Arc::default() }
     }
 
     /// The source works.

@@ -21,19 +21,20 @@ fn secret_place(value: &str) -> Option<Secret<'_>> {
 
 /// A value as it is, or what its `file:` or `env:` holds, without the newline that editors add.
 pub fn read(source: &str, key: &str, value: &str) -> Result<String, CollectorError> {
+    reveal(key, value).map_err(|why| CollectorError::Config(format!("source `{source}`: {why}")))
+}
+
+/// The same, with what is wrong in words that don't say whose key it is.
+pub fn reveal(key: &str, value: &str) -> Result<String, String> {
     match secret_place(value) {
         None => Ok(value.to_owned()),
         Some(Secret::File(path)) => match std::fs::read_to_string(path) {
             Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-            Err(error) => Err(CollectorError::Config(format!(
-                "source `{source}`: can't read `{key}` from file `{path}`: {error}"
-            ))),
+            Err(error) => Err(format!("can't read `{key}` from file `{path}`: {error}")),
         },
-        Some(Secret::Environment(name)) => std::env::var(name).map_err(|_| {
-            CollectorError::Config(format!(
-                "source `{source}`: `{key}` should come from environment `{name}`, which isn't set"
-            ))
-        }),
+        Some(Secret::Environment(name)) => {
+            std::env::var(name).map_err(|_| format!("`{key}` should come from environment `{name}`, which isn't set"))
+        }
     }
 }
 

@@ -13,8 +13,8 @@ use crate::id::{SpanId, TraceId};
 use crate::log::Log;
 use crate::position::{Incarnation, Place, Position};
 use crate::record::{
-    BodyEncoding, Cause, CauseKind, Event, Failure, Fate, Header, Origin, Record, TimestampKind, TraceContext,
-    Transaction,
+    BodyEncoding, Cause, CauseKind, Decoded, Event, Failure, Fate, Header, Origin, Record, Schema, SchemaId,
+    TimestampKind, TraceContext, Transaction,
 };
 use crate::span::{Messaging, Operation, Resource, Scope, Span, SpanEvent, SpanKind, SpanLink, SpanStatus};
 use crate::time::Timestamp;
@@ -225,8 +225,17 @@ fn record(message: wire::Record, received_at: Timestamp) -> Result<Record, Decod
             3 => BodyEncoding::Binary,
             4 => BodyEncoding::Avro,
             5 => BodyEncoding::Protobuf,
+            6 => BodyEncoding::MessagePack,
+            7 => BodyEncoding::Cbor,
             _ => return Err(DecodeError::Field("encoding")),
         },
+        decoded: Decoded {
+            body: message.decoded_body,
+            key: message.decoded_key,
+            body_schema: message.body_schema.map(schema).transpose()?,
+            key_schema: message.key_schema.map(schema).transpose()?,
+        }
+        .boxed(),
         headers: message.headers.into_iter().map(|header| Header { name: header.name, value: header.value }).collect(),
         event: message.event.map(event).transpose()?.unwrap_or_default(),
         failure: message.failure.map(failure).transpose()?,
@@ -236,8 +245,17 @@ fn record(message: wire::Record, received_at: Timestamp) -> Result<Record, Decod
             2 => Some(Transaction::Aborted),
             _ => return Err(DecodeError::Field("transaction")),
         },
-        problem: message.problem,
+        problem: message.problem.map(String::into_boxed_str),
     })
+}
+
+fn schema(message: wire::Schema) -> Result<Arc<Schema>, DecodeError> {
+    Ok(Arc::new(Schema {
+        id: SchemaId::read(&message.kind, &message.id).ok_or(DecodeError::Field("schema"))?,
+        subject: message.subject,
+        version: message.version,
+        name: message.name,
+    }))
 }
 
 fn event(message: wire::Event) -> Result<Event, DecodeError> {

@@ -91,6 +91,16 @@ fn any_record() -> impl Strategy<Value = Entry> {
                 key,
                 body,
                 encoding: BodyEncoding::Avro,
+                decoded: Decoded {
+                    body: says.0.clone().map(Bytes::from),
+                    key: says.1.clone().map(Bytes::from),
+                    body_schema: says.2.clone().map(|name| {
+                        let id = SchemaId::Guid(*b"0123456789abcdef");
+                        Arc::new(Schema { subject: says.3.clone(), name: Some(name), ..Schema::unknown(id) })
+                    }),
+                    key_schema: says.4.clone().map(|hash| Arc::new(Schema::unknown(SchemaId::ContentHash(hash)))),
+                }
+                .boxed(),
                 headers: headers.into_iter().map(|(name, value)| Header { name, value }).collect(),
                 event: Event {
                     id: says.0.clone(),
@@ -116,7 +126,7 @@ fn any_record() -> impl Strategy<Value = Entry> {
                     convention: "Spring".into(),
                     guessed,
                 }),
-                problem: says.4,
+                problem: says.4.map(String::into_boxed_str),
             })
         },
     )

@@ -73,6 +73,28 @@ pub struct Record {
     pub problem: Option<String>,
     #[prost(uint32, tag = "19")]
     pub transaction: u32,
+    #[prost(bytes = "bytes", optional, tag = "20")]
+    pub decoded_body: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "21")]
+    pub decoded_key: Option<Bytes>,
+    #[prost(message, optional, tag = "22")]
+    pub body_schema: Option<Schema>,
+    #[prost(message, optional, tag = "23")]
+    pub key_schema: Option<Schema>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct Schema {
+    #[prost(string, tag = "1")]
+    pub kind: String,
+    #[prost(string, tag = "2")]
+    pub id: String,
+    #[prost(string, optional, tag = "3")]
+    pub subject: Option<String>,
+    #[prost(string, optional, tag = "4")]
+    pub version: Option<String>,
+    #[prost(string, optional, tag = "5")]
+    pub name: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

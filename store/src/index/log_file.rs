@@ -16,8 +16,8 @@ use crate::engine::StoreError;
 use crate::file;
 use crate::frame::{self, Piece};
 
-/// The format of log files that this program writes.
-const FORMAT: u32 = 1;
+/// The format of log files that this program writes. 2: bodies may be MessagePack or CBOR.
+const FORMAT: u32 = 2;
 
 #[derive(Clone, PartialEq, Message)]
 struct Head {

@@ -1,7 +1,7 @@
 //! About how much memory an entry takes, counted and not hoped for: admission and sealing go by it.
 
 use crate::entry::Entry;
-use crate::record::Record;
+use crate::record::{Decoded, Record};
 use crate::value::{Attributes, Text, Value};
 
 /// What an allocation costs beside its bytes: the allocator's rounding, and the pointer, length and capacity that refer to it.
@@ -39,7 +39,11 @@ fn of_record(record: &Record) -> usize {
         let texts = [&failure.message, &failure.stack_trace, &failure.exception, &failure.group];
         texts.iter().map(|text| ALLOCATION_BYTES + text.as_ref().map_or(0, String::len)).sum()
     });
-    bytes(&record.key) + bytes(&record.body) + headers + failure + 8 * ALLOCATION_BYTES
+    let decoded = record.decoded.as_ref().map_or(0, |decoded| {
+        let schemas = [&decoded.body_schema, &decoded.key_schema].into_iter().flatten().count();
+        size_of::<Decoded>() + bytes(&decoded.body) + bytes(&decoded.key) + (1 + 4 * schemas) * ALLOCATION_BYTES
+    });
+    bytes(&record.key) + bytes(&record.body) + decoded + headers + failure + 8 * ALLOCATION_BYTES
 }
 
 fn attributes(attributes: &Attributes) -> usize {

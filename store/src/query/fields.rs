@@ -264,7 +264,9 @@ fn of_attribute<'a>(attributes: &'a Attributes, name: &str, values: &mut Values<
 
 fn body(entry: &Entry, path: &str, values: &mut Values<'_, '_>) {
     let json = match entry {
-        Entry::Record(record) if record.encoding == BodyEncoding::Json => record.body.as_deref().and_then(parsed),
+        Entry::Record(record) if record.readable_encoding() == BodyEncoding::Json => {
+            record.readable_body().and_then(|body| parsed(body))
+        }
         Entry::Log(log) => match &log.body {
             Value::Map(_) => Some(log.body.to_json()),
             Value::Text(text) if text.trim_start().starts_with('{') => parsed(text.as_bytes()),

@@ -113,7 +113,7 @@ fn of_record<'a>(record: &'a Record, pieces: &mut Pieces<'a>) {
     for cause in &event.causes {
         pieces.add(cause.id.as_str());
     }
-    if let Some(key) = &record.key {
+    if let Some(key) = record.readable_key() {
         pieces.bytes(key);
     }
     let failure = record.failure.as_ref();
@@ -133,8 +133,8 @@ fn of_record<'a>(record: &'a Record, pieces: &mut Pieces<'a>) {
             pieces.bytes(value);
         }
     }
-    if let Some(body) = &record.body {
-        match record.encoding {
+    if let Some(body) = record.readable_body() {
+        match record.readable_encoding() {
             BodyEncoding::Json => pieces.json(body),
             _ => pieces.bytes(body),
         }

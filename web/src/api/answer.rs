@@ -57,7 +57,7 @@ fn weight(entry: &Entry) -> usize {
             Entry::Record(record) => {
                 let headers: usize =
                     record.headers.iter().map(|header| header.value.as_ref().map_or(0, |value| value.len())).sum();
-                headers + record.body.as_ref().map_or(0, |body| body.len().min(VALUE_BYTES_MAX))
+                headers + record.readable_body().map_or(0, |body| body.len().min(VALUE_BYTES_MAX))
             }
             Entry::Span(span) => {
                 let events: usize = span.events.iter().map(|event| of_attributes(&event.attributes)).sum();

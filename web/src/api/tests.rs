@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use store::board::{ChannelStatus, SourceState, SourceStatus};
 use store::memory::Memory;
+use store::record::{BodyEncoding, Schema, SchemaId};
 use store::{Board, Checkpoint, Entry, Store, fixture};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -74,6 +75,32 @@ async fn problem(console: &Console, path: &str, status: u16) -> Value {
     let problem: Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(problem["status"], status);
     problem
+}
+
+#[tokio::test]
+async fn a_decoded_body_is_json_with_its_schema_and_its_bytes_are_one_link_away() {
+    let schema = Schema {
+        subject: Some("orders-value".to_owned()),
+        version: Some("3".to_owned()),
+        name: Some("shop.OrderPlaced".to_owned()),
+        ..Schema::unknown(SchemaId::Number(7))
+    };
+    let record = fixture::record("orders", 0, 1).trace(1).body(&b"\0\0\0\0\x07\x06e-1"[..]).decoded(
+        BodyEncoding::Avro,
+        r#"{"eventId":"e-1","total":12.50}"#,
+        schema,
+    );
+    let console = Console::over(holding(vec![record.entry()]).await);
+    let record = &json(&console, "/api/v1/flow/f1000000000000000000000000000001").await["records"][0];
+    assert_eq!((&record["bodyEncoding"], &record["body"]["eventId"]), (&json!("avro"), &json!("e-1")));
+    let schema =
+        json!({"id": "7", "idKind": "id", "subject": "orders-value", "version": "3", "name": "shop.OrderPlaced"});
+    assert_eq!((&record["schema"], &record["keySchema"]), (&schema, &Value::Null));
+    assert_eq!(json(&console, "/api/v1/search?q=body.total:%3E12").await["entries"].as_array().unwrap().len(), 1);
+    let raw = console.get("/api/v1/record/main/orders/0@1/raw").await;
+    assert_eq!(raw.body.as_bytes(), b"\0\0\0\0\x07\x06e-1");
+    let page = console.page("/record/main/orders/0%401").await;
+    page.shows("Avro · 9 B").shows("schema id 7, orders-value version 3, shop.OrderPlaced").shows("\"total\" : 12.50");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod entry; // a record, a span or a log
 mod flow; // a flow
+mod schema; // a schema in a registry
 mod value; // OpenTelemetry values, cut to what is shown
 
 use serde::{Serialize, Serializer};

@@ -36,8 +36,7 @@ pub fn entry_row(held: &Held, links: &Links, now: Timestamp) -> EntryRow {
                 None => "null (tombstone)".to_owned(),
             }),
             key: record
-                .key
-                .as_ref()
+                .readable_key()
                 .map_or_else(String::new, |key| wording::cut(&wording::visible(&String::from_utf8_lossy(key)), 80)),
             place: record.position.to_string(),
             mark: match (record.transaction, record.role()) {
@@ -47,7 +46,7 @@ pub fn entry_row(held: &Held, links: &Links, now: Timestamp) -> EntryRow {
                 (None, _) => ("", "record".to_owned()),
             },
             size: record.body.as_ref().map_or_else(String::new, |body| wording::bytes(body.len() as u64)),
-            problem: record.problem.clone().unwrap_or_default(),
+            problem: record.problem.as_deref().unwrap_or_default().to_owned(),
         },
         Entry::Span(span) => EntryRow {
             at,

@@ -265,7 +265,7 @@ fn row(record: &Record, frame: &Frame, now: Timestamp) -> Row {
         (None, "dead") => ("dead letter", "bad"),
         (None, _) => ("", ""),
     };
-    let glance = match &record.body {
+    let glance = match record.readable_body() {
         None => "no body".to_owned(),
         Some(body) => match std::str::from_utf8(body) {
             Ok(text) => {
@@ -279,13 +279,13 @@ fn row(record: &Record, frame: &Frame, now: Timestamp) -> Row {
         clock: wording::clock(record.time(), now),
         place: in_topic(&record.position),
         event_type: record.event.event_type.clone().unwrap_or_default(),
-        key: match (&record.key, record.key_text()) {
+        key: match (record.readable_key(), record.key_text()) {
             (None, _) => String::new(),
             (Some(_), Some(text)) => wording::cut(&wording::visible(text), GLANCE_LETTERS),
             (Some(key), None) => format!("{} of binary data", wording::bytes(key.len() as u64)),
         },
         glance,
-        problem: record.problem.clone(),
+        problem: record.problem.as_deref().map(str::to_owned),
         role,
         tone,
     }

@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 use super::admin::TopicPartition;
 use super::client::Hearing;
 use super::token::Tokens;
-use crate::redact::Redactor;
+use crate::decode::Decoder;
 use crate::source::selection::Selection;
 use asking::{Kept, Listing, Names};
 use fetching::Fetching;
@@ -69,7 +69,7 @@ pub struct Watch {
     pub topics: Selection,
     pub store: Arc<dyn Store>,
     pub board: Arc<Board>,
-    pub redactor: Arc<Redactor>,
+    pub decoder: Arc<Decoder>,
     pub runtime: Handle,
     pub stop: CancellationToken,
 }
@@ -121,7 +121,7 @@ pub fn run(watch: Watch) {
         source: poller.watch.source.clone(),
         client_config: poller.watch.client_config.clone(),
         tokens: poller.watch.tokens.clone(),
-        redactor: poller.watch.redactor.clone(),
+        decoder: poller.watch.decoder.clone(),
         desk: poller.waiting.desk.clone(),
         stop: poller.watch.stop.clone(),
     };

@@ -2,7 +2,7 @@
 
 use super::{maybe_time, place};
 use crate::codec::write::Message;
-use crate::record::{BodyEncoding, CauseKind, Event, Failure, Fate, Record, TimestampKind, Transaction};
+use crate::record::{BodyEncoding, CauseKind, Decoded, Event, Failure, Fate, Record, Schema, TimestampKind, Transaction};
 
 /// A record, but for when it was received.
 pub fn record(message: &mut Message, record: &Record) {
@@ -35,6 +35,8 @@ pub fn record(message: &mut Message, record: &Record) {
             BodyEncoding::Binary => 3,
             BodyEncoding::Avro => 4,
             BodyEncoding::Protobuf => 5,
+            BodyEncoding::MessagePack => 6,
+            BodyEncoding::Cbor => 7,
         },
     );
     for header in &record.headers {
@@ -58,6 +60,32 @@ pub fn record(message: &mut Message, record: &Record) {
             Some(Transaction::Aborted) => 2,
         },
     );
+    if let Some(inside) = &record.decoded {
+        decoded(message, inside);
+    }
+}
+
+fn decoded(message: &mut Message, decoded: &Decoded) {
+    if let Some(body) = &decoded.body {
+        message.bytes(20, body);
+    }
+    if let Some(key) = &decoded.key {
+        message.bytes(21, key);
+    }
+    if let Some(named) = &decoded.body_schema {
+        message.nested(22, |message| schema(message, named));
+    }
+    if let Some(named) = &decoded.key_schema {
+        message.nested(23, |message| schema(message, named));
+    }
+}
+
+fn schema(message: &mut Message, schema: &Schema) {
+    message.text(1, schema.id.kind());
+    message.text(2, &schema.id.to_string());
+    message.maybe_text(3, schema.subject.as_deref());
+    message.maybe_text(4, schema.version.as_deref());
+    message.maybe_text(5, schema.name.as_deref());
 }
 
 fn event(message: &mut Message, event: &Event) {

@@ -7,8 +7,8 @@ use crate::checkpoint::Checkpoint;
 use crate::codec::{decode_checkpoint, encode_checkpoint};
 use crate::frame;
 
-/// The format of segments that this program writes, and the newest that it reads.
-pub const FORMAT: u32 = 5;
+/// The format of segments that this program writes, and the newest that it reads. 6: bodies may be MessagePack or CBOR.
+pub const FORMAT: u32 = 6;
 
 /// The oldest format that this program reads. What is older than [`FORMAT`] is made anew when the folder is opened (`migrate.rs`):
 /// segments of format 4 lacked words of some values, so that their beginnings couldn't be looked up, and had no filter behind the

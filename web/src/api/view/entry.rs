@@ -10,6 +10,7 @@ use store::record::{BodyEncoding, CauseKind, Failure, Record, Transaction};
 use store::span::{Scope, Span, SpanStatus};
 use store::{Entry, SpanId, TraceId};
 
+use super::schema::SchemaView;
 use super::value::{AttributesView, ValueView, cut, cut_hex, is_cut, is_value_cut, readable};
 use super::{AsText, PositionView, Time, millis};
 use crate::api::answer::VALUE_BYTES_MAX;
@@ -86,9 +87,11 @@ pub struct RecordView<'a> {
     span_id: Option<AsText<SpanId>>,
     causes: Vec<CauseView<'a>>,
     key: Option<BytesView<'a>>,
+    key_schema: Option<SchemaView<'a>>,
     headers: Vec<(&'a str, Option<BytesView<'a>>)>,
     body: Option<BodyView<'a>>,
     body_encoding: &'static str,
+    schema: Option<SchemaView<'a>>,
     truncated: bool,
     raw_url: String,
     role: &'static str,
@@ -134,7 +137,7 @@ impl<'a> RecordView<'a> {
 
     fn new(record: &'a Record, copies: u32, joined_by: Option<AsText<&'a JoinedBy>>, links: &Links) -> RecordView<'a> {
         let event = &record.event;
-        let body = record.body.as_deref();
+        let (body, encoding) = (record.readable_body(), record.readable_encoding());
         let incarnation = match record.position.incarnation.0 {
             0 => String::new(),
             number => number.to_string(),
@@ -162,15 +165,17 @@ impl<'a> RecordView<'a> {
             trace_id: event.trace.as_ref().map(|trace| AsText(trace.trace_id)),
             span_id: event.trace.as_ref().and_then(|trace| trace.span_id).map(AsText),
             causes: causes.collect(),
-            key: record.key.as_deref().map(bytes),
+            key: record.readable_key().map(|key| bytes(key)),
+            key_schema: record.key_schema().map(SchemaView::from),
             headers: record
                 .headers
                 .iter()
                 .map(|header| (cut(&header.name), header.value.as_deref().map(bytes)))
                 .collect(),
-            body: body.map(|body| shown(body, record.encoding)),
+            body: body.map(|body| shown(body, encoding)),
             body_encoding: record.encoding.as_str(),
-            truncated: body.is_some_and(|body| is_body_cut(body, record.encoding))
+            schema: record.body_schema().map(SchemaView::from),
+            truncated: body.is_some_and(|body| is_body_cut(body, encoding))
                 || header_bytes_max.is_some_and(|bytes| bytes > VALUE_BYTES_MAX),
             raw_url: links.api_raw(&record.position).with("incarnation", &incarnation).to_string(),
             role: record.role(),

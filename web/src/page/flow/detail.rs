@@ -87,11 +87,13 @@ fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links, no
     pairs.add("eventId", event.id.as_deref());
     pairs.add("occurredAt", event.occurred_at.map(wording::instant).as_deref());
     pairs.add("producer", event.producer.as_deref());
-    let key = record.key.as_ref().map(|key| match std::str::from_utf8(key) {
+    let key = record.readable_key().map(|key| match std::str::from_utf8(key) {
         Ok(text) => text.to_owned(),
         Err(_) => format!("0x{}", hex::encode(key)),
     });
     pairs.add("key", Some(key.as_deref().unwrap_or("null")));
+    pairs.add("schema", record.body_schema().map(|schema| schema.to_string()).as_deref());
+    pairs.add("key's schema", record.key_schema().map(|schema| schema.to_string()).as_deref());
     pairs.add("position", Some(&record.position.to_string()));
     pairs.add("source", Some(record.position.source.as_str()));
     if let Some(at) = record.timestamp {
@@ -147,14 +149,14 @@ fn of_record(flow: &Flow, record: &Record, sequence: Sequence, links: &Links, no
         (header.name.clone(), value)
     }));
     let version = event.version.as_deref().map(|version| format!("v{} · ", version.trim_start_matches('v')));
-    let payload = payload::payload(record.body.as_ref(), record.encoding);
+    let payload = payload::of_record(record);
     let first = flow.firsts().get(&sequence).copied().unwrap_or(sequence);
     let first_position = flow.records.iter().find(|joined| joined.held.sequence == first);
     let first_position = first_position.and_then(|joined| Some(&joined.held.entry.as_record()?.position));
     Detail {
         title: event.event_type.clone().unwrap_or_else(|| untyped(record)),
         what: format!("{}{}", version.unwrap_or_default(), payload.what),
-        problem: record.problem.clone().unwrap_or_default(),
+        problem: record.problem.as_deref().unwrap_or_default().to_owned(),
         pairs: pairs.found,
         deliveries: flow
             .deliveries

@@ -1,9 +1,10 @@
-//! A body as people read it: JSON indented and coloured, text as text, anything else as hexadecimal.
+//! A body as people read it: JSON indented and coloured, text as text, anything else as hexadecimal. What was decoded is shown as JSON.
 //!
 //! JSON is laid out anew from its own letters, not parsed and written again: numbers keep their digits, names their order, and a
 //! name that stands twice is shown twice.
 
 use bytes::Bytes;
+use store::Record;
 use store::record::BodyEncoding;
 
 use crate::wording;
@@ -48,6 +49,21 @@ pub struct HexLine {
     pub text: String,
 }
 
+/// A record's body: as it was decoded, where it was, with what it is and how large it was sent.
+pub fn of_record(record: &Record) -> Payload {
+    let payload = payload(record.readable_body(), record.readable_encoding());
+    let (Some(body), Some(_)) = (&record.body, record.decoded_body()) else { return payload };
+    let name = match record.encoding {
+        BodyEncoding::Avro => "Avro",
+        BodyEncoding::Protobuf => "Protobuf",
+        BodyEncoding::MessagePack => "MessagePack",
+        BodyEncoding::Cbor => "CBOR",
+        BodyEncoding::Json => "JSON",
+        BodyEncoding::Null | BodyEncoding::Text | BodyEncoding::Binary => record.encoding.as_str(),
+    };
+    Payload { what: format!("{name} · {}", wording::bytes(body.len() as u64)), ..payload }
+}
+
 /// A body as people read it.
 pub fn payload(body: Option<&Bytes>, encoding: BodyEncoding) -> Payload {
     let Some(body) = body else {
@@ -59,8 +75,7 @@ pub fn payload(body: Option<&Bytes>, encoding: BodyEncoding) -> Payload {
         Ok(text) if is_text && !body.is_empty() => {
             let shown = wording::beginning(text, SHOWN_BYTES_MAX);
             let cut = cut(shown.len(), body.len());
-            let is_json = matches!(encoding, BodyEncoding::Json | BodyEncoding::Avro | BodyEncoding::Protobuf)
-                || text.trim_start().starts_with(['{', '[']);
+            let is_json = encoding == BodyEncoding::Json || text.trim_start().starts_with(['{', '[']);
             let tokens = if is_json { json(shown) } else { vec![Token { kind: "", text: wording::visible(shown) }] };
             let name = match encoding {
                 BodyEncoding::Json => "JSON",

@@ -40,7 +40,7 @@ impl RecordRow {
             what: record.event.event_type.clone().unwrap_or_else(|| record.encoding.as_str().to_owned()),
             role: record.transaction.map_or(record.role(), Transaction::as_str),
             place: record.position.to_string(),
-            key: record.key.as_ref().map_or_else(
+            key: record.readable_key().map_or_else(
                 || "no key".to_owned(),
                 |key| wording::cut(&wording::visible(&String::from_utf8_lossy(key)), 80),
             ),

@@ -31,7 +31,11 @@ impl Start {
             otlp: otlp.map(|otlp| (listening(otlp), otlp.address.clone())),
             endpoint: endpoint(0, "4317"),
             endpoint_http: endpoint(1, "4318"),
-            brokers: sources.iter().filter(|source| source.kind != "otlp").map(broker).collect(),
+            brokers: sources
+                .iter()
+                .filter(|source| !["otlp", "registry"].contains(&source.kind.as_str()))
+                .map(broker)
+                .collect(),
         }
     }
 }

@@ -20,7 +20,8 @@ use store::position::Incarnation;
 use store::{Channel, SourceName, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::redact::Redactor;
+use crate::decode::Decoder;
+use crate::decode::opened::Room;
 use crate::source::kafka::client::Hearing;
 use crate::source::kafka::message::{self, Around};
 use crate::source::kafka::token::Tokens;
@@ -114,7 +115,7 @@ pub struct Fetching {
     pub source: SourceName,
     pub client_config: ClientConfig,
     pub tokens: Option<Arc<Tokens>>,
-    pub redactor: Arc<Redactor>,
+    pub decoder: Arc<Decoder>,
     pub desk: Desk,
     pub stop: CancellationToken,
 }
@@ -178,9 +179,9 @@ impl Fetching {
                             incarnation: Incarnation::default(),
                             received_at: Timestamp::now(),
                         };
-                        let mut raw = message::raw(&message, around);
-                        self.redactor.raw(&mut raw);
-                        break Fetched::Record(WaitingOn::new(&crate::decode::record(raw), message.offset(), false));
+                        let raw = message::raw(&message, around);
+                        let record = self.decoder.record(raw, &mut Room::of_batch());
+                        break Fetched::Record(WaitingOn::new(&record, message.offset(), false));
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => break Fetched::Nothing,

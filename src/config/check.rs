@@ -1,0 +1,97 @@
+//! What concerns several settings, and what the parts check themselves.
+
+use std::collections::BTreeMap;
+
+use super::mistake::Mistake;
+use super::tree::{Node, Place, Step};
+use super::{Config, chain, path};
+
+/// Tells what is wrong with settings that could be read one by one.
+pub fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
+    let mut tell = |steps: &[Step], says: String, hint: &str| {
+        let place = root.at(steps).map_or(Place::Default, |node| node.place.clone());
+        mistakes.push(Mistake { place, says, hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()) });
+    };
+    let addresses = [
+        (["web", "listen"], config.web.listen, config.web.allow_unauthenticated),
+        (["otlp", "grpc"], config.otlp.grpc, config.otlp.allow_unauthenticated),
+        (["otlp", "http"], config.otlp.http, config.otlp.allow_unauthenticated),
+    ];
+    for ([section, key], address, allow_unauthenticated) in addresses {
+        if !address.ip().is_loopback() && config.access.is_empty() && !allow_unauthenticated {
+            let says = format!(
+                "`{key}` in [{section}] is {address}, which other machines reach, and nobody has to say who they are"
+            );
+            let hint = format!("add [[access]], or set allow_unauthenticated = true in [{section}]");
+            tell(&path(&[section, key]), says, &hint);
+        }
+    }
+    for (index, (this, address, _)) in addresses.iter().enumerate() {
+        for (other, taken, _) in &addresses[..index] {
+            if address == taken && address.port() != 0 {
+                let says =
+                    format!("`{}` in [{}] is {address}, like `{}` in [{}]", this[1], this[0], other[1], other[0]);
+                tell(&path(this), says, "give each its own port");
+            }
+        }
+    }
+    if let Err(error) = config.otlp.check() {
+        tell(&path(&["otlp", "forward"]), chain(&error), "");
+    }
+    if let Err(error) = config.registry.check() {
+        let says = chain(&error);
+        let section = path(&["registry"]);
+        let steps = [&section[..], &key_in(&says, root.at(&section))].concat();
+        tell(&steps, says, "");
+    }
+    let mut people = BTreeMap::new();
+    for (index, access) in config.access.iter().enumerate() {
+        let steps = |key: &str| [Step::Key("access".to_owned()), Step::Index(index), Step::Key(key.to_owned())];
+        if people.insert(access.name.as_str(), index).is_some() {
+            tell(&steps("name"), format!("two [[access]] are called `{}`", access.name), "give each its own name");
+        }
+        if let Err(error) = access.secret.reveal() {
+            let says = format!("`secret` of [[access]] `{}`: {}", access.name, chain(&error));
+            tell(&steps("secret"), says, "give the secret itself, or \"file:PATH\", or \"env:NAME\"");
+        }
+    }
+    for (index, rule) in config.redact.iter().enumerate() {
+        if let Err(error) = rule.check() {
+            let says = chain(&error);
+            let steps = [Step::Key("redact".to_owned()), Step::Index(index)];
+            let steps = [&steps[..], &key_in(&says, root.at(&steps))].concat();
+            tell(&steps, says, "");
+        }
+    }
+    let mut names = BTreeMap::new();
+    for (index, source) in config.sources.iter().enumerate() {
+        let steps = [Step::Key("source".to_owned()), Step::Index(index), Step::Key("name".to_owned())];
+        let name = source.name();
+        if let Err(error) = source.check() {
+            let says = chain(&error);
+            let steps = [&steps[..2], &key_in(&says, root.at(&steps[..2]))].concat();
+            tell(&steps, says, "");
+        } else if ["otlp", collector::decode::registry::NAME].contains(&name.as_str()) {
+            tell(&steps, format!("a [[source]] can't be called `{name}`"), "choose another name");
+        } else if names.insert(name.clone(), index).is_some() {
+            tell(
+                &steps,
+                format!("two [[source]] are called `{name}`"),
+                "give each its own name: it is part of every record's address",
+            );
+        }
+    }
+}
+
+/// The key that a part's own message speaks of: the first word in backticks that is a key of the section, or of its `options`.
+fn key_in(says: &str, section: Option<&Node>) -> Vec<Step> {
+    let Some(section) = section else { return Vec::new() };
+    let options = section.member("options").map(|options| &options.node);
+    let mut steps = says.split('`').skip(1).step_by(2).filter_map(|word| {
+        if section.member(word).is_some() {
+            return Some(path(&[word]));
+        }
+        options.and_then(|options| options.member(word)).map(|_| path(&["options", word]))
+    });
+    steps.next().unwrap_or_default()
+}
