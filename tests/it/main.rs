@@ -1,5 +1,5 @@
 //! The built program against real parts: Apache Kafka, foreign clients with OpenTelemetry's own instrumentation,
-//! telemetrygen, NATS. Everything is asked from outside, over the wire, as a user or another program would.
+//! telemetrygen, NATS, a schema registry. Everything is asked from outside, over the wire, as a user or another program would.
 //!
 //! Run by `tests/run it`, which installs the parts first (`tests/parts/install`); a test whose part is missing fails and says so.
 #![expect(clippy::unwrap_used, reason = "in a test that can't go on, the panic is the report")]
@@ -24,4 +24,5 @@ mod operator; // what is redacted, forgotten, checked, rebuilt, copied
 mod otlp_receiver; // OTLP in every transport and encoding, good and bad
 mod overload; // more comes in than can be kept
 mod recorded; // what OpenTelemetry's instrumentations sent, sent once more
+mod registry; // bodies that a schema registry's serializers wrote
 mod trouble; // brokers that are down, disks that refuse, folders that are damaged
