@@ -8,6 +8,7 @@
 pub mod cause; // why it died
 pub mod dismissal; // what was decided of it
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -232,7 +233,7 @@ pub async fn list(store: &dyn Store, dismissals: &Dismissals, wanted: &Wanted) -
         page = PageRequest { limit: ENTRIES_PER_QUESTION, after: Some(next) };
     }
     found.causes = groups.into_values().collect();
-    found.causes.sort_by(|one, other| (other.count, other.last).cmp(&(one.count, one.last)));
+    found.causes.sort_by_key(|group| Reverse((group.count, group.last)));
     found.by = tallies.map(|tally| {
         let mut rows: Vec<(String, u64)> = tally.into_iter().collect();
         rows.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));

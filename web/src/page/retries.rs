@@ -181,7 +181,7 @@ fn steps(backoff: &Backoff) -> String {
     match all.as_slice() {
         [] => "not seen".to_owned(),
         [one, rest @ ..] if rest.iter().all(|other| other == one) => format!("fixed {one}"),
-        [first @ ..] if first.len() > SHOWN => {
+        first if first.len() > SHOWN => {
             format!("{} and {} more", first[..SHOWN].join(", "), first.len() - SHOWN)
         }
         few => few.join(", "),
