@@ -199,8 +199,16 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     let redact = repeated("redact", &root, &mut mistakes);
     let consumers = repeated("consumer", &root, &mut mistakes);
     let registry = single("registry", &root, &mut mistakes);
-    let (Some(web), Some(access), Some(otlp), Some(store), Some(sources), Some(redact), Some(consumers), Some(registry)) =
-        (web, access, otlp, store, sources, redact, consumers, registry)
+    let (
+        Some(web),
+        Some(access),
+        Some(otlp),
+        Some(store),
+        Some(sources),
+        Some(redact),
+        Some(consumers),
+        Some(registry),
+    ) = (web, access, otlp, store, sources, redact, consumers, registry)
     else {
         return Err(in_order(mistakes, &unreadable, source));
     };

@@ -32,8 +32,8 @@ mod json; // JSON that is written with limits
 use std::fmt;
 use std::sync::Arc;
 
-use store::record::{BodyEncoding, Decoded};
 use store::Record;
+use store::record::{BodyEncoding, Decoded};
 
 use crate::correlate::{event, failure};
 use crate::redact::Redactor;

@@ -61,16 +61,16 @@ impl Gap {
 
     /// The log line that is kept of it; `at` is when it was noticed.
     pub fn log(&self, at: Timestamp) -> Log {
-        let text = |value: &str| Value::Text(value.to_owned());
+        let text = |value: &str| Value::Text(value.into());
         Log {
             timestamp: at,
             severity: SEVERITY,
             severity_text: "WARN".to_owned(),
-            body: Value::Text(self.advice()),
+            body: Value::Text(self.advice().into()),
             attributes: named([
                 (SOURCE, text(self.source.as_str())),
                 (TOPIC, text(self.channel.as_str())),
-                (PARTITION, Value::Text(self.partition.to_string())),
+                (PARTITION, Value::Text(self.partition.to_string().into())),
                 (FIRST, Value::Int(self.first)),
                 (LAST, Value::Int(self.last)),
             ]),
@@ -112,7 +112,7 @@ impl Gap {
 }
 
 fn named<const N: usize>(attributes: [(&str, Value); N]) -> Attributes {
-    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    attributes.into_iter().map(|(name, value)| (name.into(), value)).collect()
 }
 
 #[cfg(test)]

@@ -171,7 +171,7 @@ async fn a_check_reads_the_files_beside_the_segments_too() {
     journal.append(LineKind::Audit, "a", "ops", &1).await.unwrap();
     let lag = LagSeries::open(folder.path()).unwrap();
     let key = LagKey { source: "main".into(), group: "billing".into(), topic: "orders".into(), partition: 0 };
-    lag.add(&key, LagSample { at: Timestamp::now(), committed: Some(1), end: Some(2), lag_ms: None });
+    lag.add(&key, LagSample { at: Timestamp::now(), committed: Some(1), end: Some(2) });
     lag.save().unwrap();
     let found = inspect(folder.path(), Depth::Whole).unwrap();
     assert_eq!([found.damages(), found.unfinished].concat(), [""; 0]);

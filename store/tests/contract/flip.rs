@@ -78,7 +78,7 @@ async fn make(data: &Path) {
     let lag = LagSeries::open(data).unwrap();
     for second in 1..3 {
         let at = Timestamp::from_millis(second * 1_000);
-        lag.add(&lag_key(), LagSample { at, committed: Some(second), end: Some(9), lag_ms: None });
+        lag.add(&lag_key(), LagSample { at, committed: Some(second), end: Some(9) });
         lag.save().unwrap();
     }
 }

@@ -109,7 +109,7 @@ async fn what_was_forgotten_is_in_no_file() {
     let journal = Journal::open(folder.path()).unwrap();
     let lag = LagSeries::open(folder.path()).unwrap();
     let key = LagKey { source: "main".into(), group: "billing".into(), topic: "orders".into(), partition: 0 };
-    lag.add(&key, LagSample { at: Timestamp::now(), committed: Some(1), end: Some(2), lag_ms: None });
+    lag.add(&key, LagSample { at: Timestamp::now(), committed: Some(1), end: Some(2) });
     lag.save().unwrap();
     keep(&store, (0..6).map(placed).collect()).await;
     keep(&store, vec![secret(1)]).await;

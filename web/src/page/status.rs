@@ -147,7 +147,6 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use store::Board;
     use store::board::OpenTransaction;
     use store::file::fault::Fault;
     use store::index::{Index, IndexConfig};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use store::board::SourceState;
 use store::position::Incarnation;
 use store::record::{BodyEncoding, TimestampKind};
-use store::{Entry, Place, Position, Record, Timestamp};
+use store::{Place, Position, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -124,6 +124,7 @@ fn raw(offset: i64, id: u32) -> Raw {
         key: None,
         body: Some(Bytes::from([&[0][..], &id.to_be_bytes(), b"\x02a"].concat())),
         headers: Vec::new(),
+        transaction: None,
         problem: None,
     }
 }

@@ -2,7 +2,9 @@
 
 use super::{maybe_time, place};
 use crate::codec::write::Message;
-use crate::record::{BodyEncoding, CauseKind, Decoded, Event, Failure, Fate, Record, Schema, TimestampKind, Transaction};
+use crate::record::{
+    BodyEncoding, CauseKind, Decoded, Event, Failure, Fate, Record, Schema, TimestampKind, Transaction,
+};
 
 /// A record, but for when it was received.
 pub fn record(message: &mut Message, record: &Record) {

@@ -71,6 +71,7 @@ async fn a_topic_tells_its_partitions_its_retention_and_the_groups_that_read_it(
         behind_ms: None,
         received: 3,
         channels: vec![channel],
+        transactions: Vec::new(),
         unseen: Vec::new(),
     });
     let board = Arc::new(board);
