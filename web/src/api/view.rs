@@ -1,5 +1,6 @@
 //! What the API shows of the store's types.
 
+mod body; // bodies and other bytes
 mod entry; // a record, a span or a log
 mod flow; // a flow
 mod schema; // a schema in a registry

@@ -1,17 +1,15 @@
 //! A record, a span or a log as the API shows it.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
-use serde_json::value::RawValue;
 use store::engine::Held;
 use store::flow::JoinedBy;
-use store::record::{BodyEncoding, CauseKind, Failure, Record, Transaction};
+use store::record::{CauseKind, Failure, Record, Transaction};
 use store::span::{Scope, Span, SpanStatus};
 use store::{Entry, SpanId, TraceId};
 
+use super::body::{BodyView, BytesView, bytes, is_body_cut, shown};
 use super::schema::SchemaView;
-use super::value::{AttributesView, ValueView, cut, cut_hex, is_cut, is_value_cut, readable};
+use super::value::{AttributesView, ValueView, cut, is_cut, is_value_cut};
 use super::{AsText, PositionView, Time, millis};
 use crate::api::answer::VALUE_BYTES_MAX;
 use crate::href::Links;
@@ -108,27 +106,6 @@ struct CauseView<'a> {
     id: &'a str,
 }
 
-/// Bytes: as text where they can be read, else `{"hex": "…"}`.
-#[derive(Serialize, Debug)]
-#[serde(untagged)]
-enum BytesView<'a> {
-    Text(&'a str),
-    Hex { hex: String },
-}
-
-/// A body: JSON as it is, everything else as text; binary as hexadecimal digits.
-#[derive(Serialize, Debug)]
-#[serde(untagged)]
-enum BodyView<'a> {
-    Json(&'a RawValue),
-    Text(Cow<'a, str>),
-    Hex(String),
-}
-
-/// How deep a JSON body may be nested to be shown as JSON: readers give up at 128 levels (serde_json, and others near it), and an answer
-/// has some of its own. A deeper one is shown as text.
-const BODY_DEPTH_MAX: usize = 100;
-
 impl<'a> RecordView<'a> {
     /// One that is not kept: it is not committed yet.
     pub fn open(record: &'a Record, links: &Links) -> RecordView<'a> {
@@ -186,54 +163,6 @@ impl<'a> RecordView<'a> {
             joined_by,
         }
     }
-}
-
-fn bytes(bytes: &[u8]) -> BytesView<'_> {
-    match readable(bytes) {
-        Some(text) => BytesView::Text(cut(text)),
-        None => BytesView::Hex { hex: cut_hex(bytes) },
-    }
-}
-
-fn is_body_cut(body: &[u8], encoding: BodyEncoding) -> bool {
-    let is_hex = !is_text(encoding) || std::str::from_utf8(body).is_err();
-    body.len() > if is_hex { VALUE_BYTES_MAX / 2 } else { VALUE_BYTES_MAX }
-}
-
-fn is_text(encoding: BodyEncoding) -> bool {
-    matches!(encoding, BodyEncoding::Json | BodyEncoding::Text)
-}
-
-fn shown(body: &[u8], encoding: BodyEncoding) -> BodyView<'_> {
-    match std::str::from_utf8(body) {
-        Ok(text)
-            if encoding == BodyEncoding::Json && text.len() <= VALUE_BYTES_MAX && depth(text) <= BODY_DEPTH_MAX =>
-        {
-            match serde_json::from_str(text) {
-                Ok(json) => BodyView::Json(json),
-                Err(_) => BodyView::Text(Cow::Borrowed(text)),
-            }
-        }
-        Ok(text) if is_text(encoding) => BodyView::Text(Cow::Borrowed(cut(text))),
-        _ => BodyView::Hex(cut_hex(body)),
-    }
-}
-
-/// The deepest nesting of brackets; those within strings count too, which at worst shows a body as text.
-fn depth(json: &str) -> usize {
-    let mut open = 0_usize;
-    let mut deepest = 0;
-    for byte in json.bytes() {
-        match byte {
-            b'[' | b'{' => {
-                open += 1;
-                deepest = deepest.max(open);
-            }
-            b']' | b'}' => open = open.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 /// What a retry copy or a dead letter says of the failure that led to it.
