@@ -4,6 +4,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use collector::otlp::{Config, Setup};
 use flate2::Compression;
@@ -29,6 +30,9 @@ fn bomb() -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// How often a sender comes again.
+const TRIES_MAX: usize = 20;
+
 async fn status_of(to: std::net::SocketAddr, body: &[u8]) -> u16 {
     let mut stream = TcpStream::connect(to).await.unwrap();
     let head = format!(
@@ -41,6 +45,17 @@ async fn status_of(to: std::net::SocketAddr, body: &[u8]) -> u16 {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
     String::from_utf8_lossy(&bytes).split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// What a sender is told in the end who comes again when there was no room: on a busy machine one may wait too long for the others.
+async fn told_for_good(to: std::net::SocketAddr, body: &[u8]) -> u16 {
+    for _ in 0..TRIES_MAX {
+        match status_of(to, body).await {
+            503 => tokio::time::sleep(Duration::from_millis(200)).await,
+            status => return status,
+        }
+    }
+    503
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,7 +75,7 @@ async fn bombs_of_a_gibibyte_are_refused_for_good_within_little_memory() {
     .unwrap();
     let bomb = bomb();
     let before = memory_high_mib();
-    let statuses = futures_util::future::join_all((0..8).map(|_| status_of(otlp.http, &bomb))).await;
+    let statuses = futures_util::future::join_all((0..8).map(|_| told_for_good(otlp.http, &bomb))).await;
     assert_eq!(statuses, [413; 8]);
     // 64 MiB are admitted at once; a growing buffer holds the old and the new while it is copied.
     let grown = memory_high_mib() - before;
