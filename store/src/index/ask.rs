@@ -11,7 +11,7 @@ use super::segment::Damage;
 use crate::query::Query;
 
 pub use count::count;
-pub use related::related;
+pub use related::Step;
 pub use search::{search, since};
 pub use whole::keys;
 

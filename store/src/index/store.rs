@@ -45,8 +45,11 @@ impl Store for Index {
     }
 
     async fn related(&self, knots: &[(Tie, Knot)], limit: usize) -> Result<Found, StoreError> {
+        if let Some(step) = ask::Step::find_brief(&self.shared, knots) {
+            return Ok(step.look(&self.shared, knots, limit));
+        }
         let (shared, knots) = (self.shared.clone(), knots.to_vec());
-        self.ask(move || Ok(ask::related(&shared, &knots, limit))).await
+        self.ask(move || Ok(ask::Step::find(&shared, &knots).look(&shared, &knots, limit))).await
     }
 
     async fn search(&self, query: &Query, page: PageRequest) -> Result<Found, StoreError> {

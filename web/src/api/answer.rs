@@ -17,9 +17,15 @@ pub const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// How much of one body or attribute value is shown, in bytes; `truncated` says that there is more.
 pub const VALUE_BYTES_MAX: usize = 64 << 10;
 
-/// Answers with JSON. Made on a thread that may block: a long answer takes milliseconds.
-pub async fn json(make: impl FnOnce() -> serde_json::Result<Vec<u8>> + Send + 'static) -> Result<Response, Problem> {
-    let made = tokio::task::spawn_blocking(make).await;
+/// An answer of so few entries is made where it is asked for: the wake-up of another thread would take longer.
+const BRIEF_ENTRIES_MAX: usize = 32;
+
+/// Answers with JSON about so many entries. A long one takes milliseconds, and so is made on a thread that may block.
+pub async fn json(
+    n_entries: usize,
+    make: impl FnOnce() -> serde_json::Result<Vec<u8>> + Send + 'static,
+) -> Result<Response, Problem> {
+    let made = if n_entries <= BRIEF_ENTRIES_MAX { Ok(make()) } else { tokio::task::spawn_blocking(make).await };
     let Ok(Ok(body)) = made else {
         tracing::error!(?made, "an answer of the API could not be written");
         return Err(Problem::new(

@@ -103,7 +103,7 @@ pub async fn list(State(state): State<AppState>, RawQuery(query): RawQuery) -> R
     let asked = read(query.as_deref())?;
     let found = dead_letters::list(&*state.store, &state.dismissals, &asked.wanted).await?;
     let n_asked = limit(asked.limit, MESSAGES_USUAL, ENTRIES_MAX);
-    answer::json(move || {
+    answer::json(found.letters.len(), move || {
         let after = asked.after.as_ref();
         let from = after.map_or(0, |after| found.letters.partition_point(|letter| letter.cursor >= *after));
         let page = &found.letters[from..found.letters.len().min(from + n_asked)];

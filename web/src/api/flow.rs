@@ -70,7 +70,7 @@ async fn show(state: AppState, start: Start, asked: Option<TraceId>, params: Pag
         ));
     };
     let n_asked = limit(params.limit, ENTRIES_MAX, ENTRIES_MAX);
-    answer::json(move || {
+    answer::json(flow.entries().count(), move || {
         let page = page(&flow, after.as_ref(), n_asked);
         serde_json::to_vec(&FlowView::new(&flow, asked, &page, &state.links))
     })

@@ -70,7 +70,7 @@ pub async fn show(State(state): State<AppState>, Params(params): Params<SearchPa
     let page = PageRequest { limit: limit(params.limit, ENTRIES_USUAL, ENTRIES_MAX), after };
     let found = state.store.search(&query, page).await?;
     let mut found = decide::decide(&state, &query, found, now).await?;
-    answer::json(move || {
+    answer::json(found.entries.len(), move || {
         let n_shown = answer::fitting(found.entries.iter().map(|held| &*held.entry));
         if n_shown < found.entries.len() {
             found.entries.truncate(n_shown);
