@@ -39,6 +39,8 @@ pub struct Config {
     pub sources: Vec<collector::source::Config>,
     /// `[[redact]]`: what is taken out of everything before it is kept, beside what always is.
     pub redact: Vec<collector::redact::Config>,
+    /// `[[convention]]`: how a team's own code writes retries and dead letters.
+    pub conventions: Vec<collector::correlate::failure::own::Config>,
     /// `[[consumer]]`: which group a service consumes as, where its spans don't tell.
     pub consumers: Vec<store::groups::Consumer>,
     /// `[registry]`: where the schemas of records are had from.
@@ -117,7 +119,7 @@ struct Section {
 }
 
 /// All sections. A known section of a later version is refused rather than ignored: whoever writes it relies on it.
-const SECTIONS: [Section; 11] = [
+const SECTIONS: [Section; 12] = [
     Section { name: "web", repeats: false, built: true },
     Section { name: "access", repeats: true, built: true },
     Section { name: "otlp", repeats: false, built: true },
@@ -125,6 +127,7 @@ const SECTIONS: [Section; 11] = [
     Section { name: "source", repeats: true, built: true },
     Section { name: "registry", repeats: false, built: true },
     Section { name: "redact", repeats: true, built: true },
+    Section { name: "convention", repeats: true, built: true },
     Section { name: "consumer", repeats: true, built: true },
     Section { name: "webhook", repeats: true, built: false },
     Section { name: "alert", repeats: true, built: false },
@@ -197,6 +200,7 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     let store = single("store", &root, &mut mistakes);
     let sources = repeated("source", &root, &mut mistakes);
     let redact = repeated("redact", &root, &mut mistakes);
+    let conventions = repeated("convention", &root, &mut mistakes);
     let consumers = repeated("consumer", &root, &mut mistakes);
     let registry = single("registry", &root, &mut mistakes);
     let (
@@ -206,13 +210,14 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
         Some(store),
         Some(sources),
         Some(redact),
+        Some(conventions),
         Some(consumers),
         Some(registry),
-    ) = (web, access, otlp, store, sources, redact, consumers, registry)
+    ) = (web, access, otlp, store, sources, redact, conventions, consumers, registry)
     else {
         return Err(in_order(mistakes, &unreadable, source));
     };
-    let config = Config { web, access, otlp, store, sources, redact, consumers, registry, named };
+    let config = Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, named };
     check::check(&config, &root, &mut mistakes);
     if mistakes.is_empty() { Ok((config, warnings)) } else { Err(in_order(mistakes, &unreadable, source)) }
 }

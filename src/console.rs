@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use collector::correlate::failure::own::{self, Own};
 use collector::decode::{Decoder, registry};
 use collector::redact::{self, Redactor};
 use collector::{otlp, source};
@@ -40,6 +41,8 @@ pub struct Settings<'a> {
     pub sources: Vec<source::Config>,
     /// `[[redact]]`.
     pub redact: &'a [redact::Config],
+    /// `[[convention]]`.
+    pub conventions: &'a [own::Config],
     /// `[[consumer]]`.
     pub consumers: &'a [Consumer],
     /// `[registry]`.
@@ -76,10 +79,11 @@ pub struct Console {
 impl Collecting {
     /// Opens the store, and starts what fills it.
     pub async fn start(settings: Settings<'_>) -> anyhow::Result<Collecting> {
-        let Settings { store, otlp, sources, redact, consumers, registry, access } = settings;
+        let Settings { store, otlp, sources, redact, conventions, consumers, registry, access } = settings;
         let allow = allow(access)?;
         let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
         let redactor = Arc::new(Redactor::new(redact)?);
+        let conventions = Own::all(conventions)?;
         let folder = store.path.clone();
         let store = store::open(store).await?;
         // After the store: its lock is on the folder now.
@@ -94,7 +98,7 @@ impl Collecting {
         // Before any port opens: a source that this build can't watch ends the start.
         let setup = registry::Setup { config: registry, board: board.clone(), stop: stop_sources.clone() };
         let (registry, asking) = registry::Registry::start(setup)?.unzip();
-        let decoder = Arc::new(Decoder::new(redactor.clone(), registry));
+        let decoder = Arc::new(Decoder::new(redactor.clone(), registry).with_conventions(conventions));
         let mut sources = source::start(sources, store.clone(), board.clone(), decoder, stop_sources.clone())?;
         sources.also(asking);
         let otlp = otlp::start(otlp::Setup {

@@ -78,8 +78,17 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
     broker.create_topics(&::demo::TOPICS, ::demo::PARTITIONS)?;
     config.sources = vec![watched(&broker)];
     let is_kept = config.named.data.then(|| config.store.path.display().to_string());
-    let Config { web, access, otlp, store, sources, redact, consumers, registry, named: _ } = config;
-    let settings = Settings { store, otlp, sources, redact: &redact, consumers: &consumers, registry, access: &access };
+    let Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, named: _ } = config;
+    let settings = Settings {
+        store,
+        otlp,
+        sources,
+        redact: &redact,
+        conventions: &conventions,
+        consumers: &consumers,
+        registry,
+        access: &access,
+    };
     let collecting = Collecting::start(settings).await?;
     let (grpc, http) = (reachable(collecting.otlp_grpc), reachable(collecting.otlp_http));
     let opening = Shop::start(ShopConfig {

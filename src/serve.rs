@@ -34,8 +34,17 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let described: Vec<String> = config.sources.iter().map(|source| format!("{}", source.name())).collect();
     let data = config.store.path.display().to_string();
-    let Config { web, access, otlp, store, sources, redact, consumers, registry, named: _ } = config;
-    let settings = Settings { store, otlp, sources, redact: &redact, consumers: &consumers, registry, access: &access };
+    let Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, named: _ } = config;
+    let settings = Settings {
+        store,
+        otlp,
+        sources,
+        redact: &redact,
+        conventions: &conventions,
+        consumers: &consumers,
+        registry,
+        access: &access,
+    };
     let starting = async { Collecting::start(settings).await?.open(web, access.clone()).await };
     let console = tokio::select! {
         console = starting => console?,

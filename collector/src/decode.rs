@@ -35,7 +35,8 @@ use std::sync::Arc;
 use store::Record;
 use store::record::{BodyEncoding, Decoded};
 
-use crate::correlate::{event, failure};
+use crate::correlate::event;
+use crate::correlate::failure::{self, own::Own};
 use crate::redact::Redactor;
 use crate::source::raw::Raw;
 use fields::Fields;
@@ -47,6 +48,7 @@ use registry::Registry;
 pub struct Decoder {
     redactor: Arc<Redactor>,
     registry: Option<Registry>,
+    conventions: Vec<Own>,
 }
 
 /// Why a body can't be decoded, in words that end a sentence.
@@ -70,7 +72,12 @@ impl std::error::Error for Problem {}
 impl Decoder {
     /// Takes out what the redactor does, and has schemas from a registry, where there is one.
     pub fn new(redactor: Arc<Redactor>, registry: Option<Registry>) -> Decoder {
-        Decoder { redactor, registry }
+        Decoder { redactor, registry, conventions: Vec::new() }
+    }
+
+    /// Knows these conventions for retries and dead letters, too.
+    pub fn with_conventions(self, conventions: Vec<Own>) -> Decoder {
+        Decoder { conventions, ..self }
     }
 
     /// A batch as records. Waits a little while for schemas that are not at hand, then goes on without; and decodes off the runtime,
@@ -101,12 +108,12 @@ impl Decoder {
     fn record_by(&self, schemas: &dyn Schemas, mut raw: Raw, room: &mut Room) -> Record {
         let mut opened = opened::open(&raw, schemas, room);
         self.redactor.raw(&mut raw, &mut opened);
-        record(raw, opened)
+        record(raw, opened, &self.conventions)
     }
 }
 
 /// A record from what the broker handed over, and what stands in it. Takes any bytes.
-fn record(raw: Raw, opened: Opened) -> Record {
+fn record(raw: Raw, opened: Opened, conventions: &[Own]) -> Record {
     let Opened { body: inside, key } = opened;
     let body = body(raw.body.as_deref(), &inside);
     let channel = raw.position.channel.as_str();
@@ -114,7 +121,7 @@ fn record(raw: Raw, opened: Opened) -> Record {
     if told.event.event_type.is_none() {
         told.event.event_type = type_by_schema(&inside);
     }
-    let failure = failure::read(channel, &raw.headers);
+    let failure = failure::read(conventions, channel, &raw.headers);
     let encoding = body.encoding;
     let key_problem = key.problem.map(|says| format!("of its key: {says}"));
     let problems = raw.problem.into_iter().chain(body.problem).chain(key_problem).chain(told.problems);

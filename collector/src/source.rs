@@ -21,7 +21,7 @@ pub mod raw; // one message as a broker hands it over
 mod config; // `[[source]]`: one table, told apart by its type
 mod from; // where to begin
 pub(crate) mod secret; // what stands in a file or the environment
-mod selection; // which topics or streams are meant
+pub(crate) mod selection; // which topics or streams are meant
 
 use std::sync::Arc;
 use std::time::Duration;

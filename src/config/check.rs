@@ -63,6 +63,18 @@ pub fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
             tell(&steps, says, "");
         }
     }
+    let mut conventions = BTreeMap::new();
+    for (index, convention) in config.conventions.iter().enumerate() {
+        let steps = [Step::Key("convention".to_owned()), Step::Index(index), Step::Key("name".to_owned())];
+        if let Err(error) = convention.check() {
+            let says = chain(&error);
+            let steps = [&steps[..2], &key_in(&says, root.at(&steps[..2]))].concat();
+            tell(&steps, says, "");
+        } else if conventions.insert(convention.name.as_str(), index).is_some() {
+            let says = format!("two [[convention]] are called `{}`", convention.name);
+            tell(&steps, says, "give each its own name: it is shown with what it recognised");
+        }
+    }
     let mut names = BTreeMap::new();
     for (index, source) in config.sources.iter().enumerate() {
         let steps = [Step::Key("source".to_owned()), Step::Index(index), Step::Key("name".to_owned())];

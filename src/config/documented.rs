@@ -27,6 +27,7 @@ fn known() -> BTreeSet<String> {
     add("otlp", read::known_keys::<collector::otlp::Config>(&[]));
     add("store", read::known_keys::<store::Config>(&[]));
     add("redact", read::known_keys::<collector::redact::Config>(&[]));
+    add("convention", read::known_keys::<collector::correlate::failure::own::Config>(&[]));
     add("consumer", read::known_keys::<store::groups::Consumer>(&[]));
     add("registry", read::known_keys::<collector::decode::registry::Config>(&[]));
     add("source", vec!["type"]);

@@ -310,6 +310,9 @@ fn what_a_part_refuses_is_shown_at_the_value_before_anything_starts() {
             "5:35",
             "socket.timeout.ms",
         ),
+        ("[[convention]]\nname = \"a\"\nreason = \"x\"\nstack = \"X\"\n", "4:9", "is the header `X`, like `reason`"),
+        ("[[convention]]\nname = \"a\"\nreasn = \"x\"\n", "3:1", "did you mean `reason`?"),
+        ("[[convention]]\nname = \"a\"\n", "1:1", "how to recognise it"),
         (
             "[[source]]\nname = \"n\"\ntype = \"nats\"\nurl = \"nats://a:1\"\ntoken = \"file:/nowhere/at/all\"\n",
             "5:9",

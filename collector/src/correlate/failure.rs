@@ -1,8 +1,10 @@
 //! What a retry copy or dead letter says of the failure that led to it.
 //!
-//! Headers first, by [`table`]: one convention a row. Where no header speaks, the topic's name may, and that is marked as guessed.
+//! Headers first: by the `[[convention]]` tables of the configuration, then by [`table`], one convention a row. Where no header speaks,
+//! the topic's name may: a configured one says it for certain, any other is guessed, and marked so.
 
 pub mod name; // what a topic's name suggests
+pub mod own; // `[[convention]]`
 pub mod table; // the conventions
 
 use std::collections::HashMap;
@@ -13,7 +15,8 @@ use store::record::{Failure, Fate, Header, Origin};
 
 use crate::correlate::header::{self, Encoding, Take};
 use crate::correlate::time;
-use table::{CONVENTIONS, Convention, FateBy, Slot};
+use own::Own;
+use table::{CONVENTIONS, FateBy, Reading, Slot};
 
 /// The longest message or stack trace that is kept apart from its header, in bytes: about what frameworks cut theirs to.
 /// The header itself is kept whole.
@@ -33,7 +36,16 @@ static PLACES: LazyLock<HashMap<String, Vec<Place>>> = LazyLock::new(|| {
 });
 
 /// Reads what a record's headers, else its topic's name, say of a failure.
-pub fn read(channel: &str, headers: &[Header]) -> Option<Failure> {
+pub fn read(own: &[Own], channel: &str, headers: &[Header]) -> Option<Failure> {
+    own.iter()
+        .find_map(|own| own.read(channel, headers))
+        .or_else(|| read_by_table(own, channel, headers))
+        .or_else(|| own.iter().find_map(|own| own.by_name(channel)))
+        .or_else(|| name::guess(channel))
+}
+
+/// What the conventions of the table make of a record's headers.
+fn read_by_table(own: &[Own], channel: &str, headers: &[Header]) -> Option<Failure> {
     let mut held: Vec<(Place, &Header)> = Vec::new();
     let mut room = header::room();
     for header in headers {
@@ -42,22 +54,33 @@ pub fn read(channel: &str, headers: &[Header]) -> Option<Failure> {
         }
     }
     if held.is_empty() {
-        return name::guess(channel);
+        return None;
     }
-    let spoken = CONVENTIONS.iter().enumerate().find_map(|(index, convention)| {
+    CONVENTIONS.iter().enumerate().find_map(|(index, convention)| {
         let rows: Vec<(usize, &Header)> =
             held.iter().filter(|((of, _), _)| *of == index).map(|((_, row), header)| (*row, *header)).collect();
         let recognised = convention
             .marks
             .iter()
             .all(|mark| mark.split('|').any(|name| rows.iter().any(|(row, _)| convention.rows[*row].name == name)));
-        (recognised && !rows.is_empty()).then(|| speak(convention, &rows, channel))
-    });
-    spoken.or_else(|| name::guess(channel))
+        if !recognised || rows.is_empty() {
+            return None;
+        }
+        let said = convention.rows.iter().enumerate().map(|(index, row)| {
+            (row.reading, rows.iter().filter(move |(of, _)| *of == index).map(|(_, header)| *header))
+        });
+        let mut failure = speak(convention.name, said);
+        failure.fate = fate(convention.fate, &failure, channel, own);
+        Some(failure)
+    })
 }
 
-/// What one convention's headers say.
-fn speak(convention: &Convention, rows: &[(usize, &Header)], channel: &str) -> Failure {
+/// What the headers of one convention say: each reading, in the convention's order, with the header's occurrences.
+/// Where two say the same, the first that is there wins.
+fn speak<'h, H>(convention: &str, said: impl Iterator<Item = (Reading, H)>) -> Failure
+where
+    H: DoubleEndedIterator<Item = &'h Header>,
+{
     let mut origin = Origin::default();
     let mut failure = Failure {
         fate: Fate::DeadLetter,
@@ -69,33 +92,31 @@ fn speak(convention: &Convention, rows: &[(usize, &Header)], channel: &str) -> F
         exception: None,
         message: None,
         stack_trace: None,
-        convention: convention.name.into(),
+        convention: convention.into(),
         guessed: false,
     };
-    // Rows in the table's order: where two say the same, the first that is there wins.
-    for (index, row) in convention.rows.iter().enumerate() {
-        let mut occurrences = rows.iter().filter(|(of, _)| *of == index).map(|(_, header)| *header);
-        let header = match row.take {
+    for (reading, mut occurrences) in said {
+        let header = match reading.take {
             Take::First => occurrences.next(),
             Take::Last => occurrences.next_back(),
         };
         let Some(header) = header else { continue };
         let text = || header::text(header).map(|text| cut(text).to_owned());
-        let number = || header::number(header, row.encoding);
+        let number = || header::number(header, reading.encoding);
         let millis = || number().map(Timestamp::from_millis);
-        match row.slot {
+        match reading.slot {
             Slot::Mark => {}
             Slot::Topic => fill(&mut origin.channel, text),
             Slot::Address => fill(&mut origin.channel, || text().map(|address| last_part(&address).to_owned())),
             Slot::Partition => fill(&mut origin.partition, || number().and_then(|number| number.try_into().ok())),
             Slot::Offset => fill(&mut origin.offset, number),
-            Slot::Timestamp if row.encoding == Encoding::Text => {
+            Slot::Timestamp if reading.encoding == Encoding::Text => {
                 fill(&mut origin.timestamp, || header::text(header).and_then(time::time));
             }
             Slot::Timestamp => fill(&mut origin.timestamp, millis),
             Slot::Group => fill(&mut failure.group, text),
             Slot::Attempts | Slot::NextAttempt => {
-                let to_come = i64::from(matches!(row.slot, Slot::NextAttempt));
+                let to_come = i64::from(matches!(reading.slot, Slot::NextAttempt));
                 if let Some(attempts) = number().and_then(|number| number.checked_sub(to_come)?.try_into().ok())
                     && failure.attempts.is_none()
                 {
@@ -103,7 +124,7 @@ fn speak(convention: &Convention, rows: &[(usize, &Header)], channel: &str) -> F
                     failure.attempts_from = Some(header.name.clone());
                 }
             }
-            Slot::NotBefore if row.encoding == Encoding::Text => {
+            Slot::NotBefore if reading.encoding == Encoding::Text => {
                 fill(&mut failure.not_before, || header::text(header).and_then(time::time));
             }
             Slot::NotBefore => fill(&mut failure.not_before, millis),
@@ -114,19 +135,22 @@ fn speak(convention: &Convention, rows: &[(usize, &Header)], channel: &str) -> F
             Slot::Cap => cap(&mut failure, header),
         }
     }
-    failure.fate = fate(convention, &origin, channel);
     failure.origin = (origin != Origin::default()).then_some(origin);
     failure
 }
 
 /// Retry or dead letter. A dead letter that was sent back to where it came from is to be tried once more, and carries its old headers still.
-fn fate(convention: &Convention, origin: &Origin, channel: &str) -> Fate {
-    if origin.channel.as_deref() == Some(channel) {
+fn fate(by: FateBy, failure: &Failure, channel: &str, own: &[Own]) -> Fate {
+    if failure.origin.as_ref().is_some_and(|origin| origin.channel.as_deref() == Some(channel)) {
         return Fate::Retry;
     }
-    match convention.fate {
+    match by {
         FateBy::Always(fate) => fate,
-        FateBy::Name => name::guess(channel).map_or(Fate::Retry, |guessed| guessed.fate),
+        FateBy::Name => own
+            .iter()
+            .find_map(|own| own.by_name(channel))
+            .or_else(|| name::guess(channel))
+            .map_or(Fate::Retry, |told| told.fate),
     }
 }
 

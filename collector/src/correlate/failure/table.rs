@@ -47,6 +47,13 @@ pub enum Slot {
 pub struct Row {
     /// Its name, as it is written; compared without regard to case.
     pub name: &'static str,
+    /// How it is read.
+    pub reading: Reading,
+}
+
+/// How one header is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reading {
     /// What it says.
     pub slot: Slot,
     /// How it is written.
@@ -56,7 +63,7 @@ pub struct Row {
 }
 
 /// What becomes of an event.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum FateBy {
     /// Always this.
     Always(Fate),
@@ -78,11 +85,11 @@ pub struct Convention {
 }
 
 const fn text(name: &'static str, slot: Slot, take: Take) -> Row {
-    Row { name, slot, encoding: Encoding::Text, take }
+    Row { name, reading: Reading { slot, encoding: Encoding::Text, take } }
 }
 
 const fn binary(name: &'static str, slot: Slot, encoding: Encoding, take: Take) -> Row {
-    Row { name, slot, encoding, take }
+    Row { name, reading: Reading { slot, encoding, take } }
 }
 
 use Encoding::{BigInteger, Int32, Int64};

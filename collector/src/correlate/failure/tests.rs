@@ -11,7 +11,7 @@ fn header(name: &str, value: &[u8]) -> Header {
 
 fn check(channel: &str, headers: &[(&str, &[u8])]) -> Failure {
     let headers: Vec<Header> = headers.iter().map(|(name, value)| header(name, value)).collect();
-    read(channel, &headers).expect("recognised")
+    read(&[], channel, &headers).expect("recognised")
 }
 
 fn origin(failure: &Failure) -> (Option<&str>, Option<i32>, Option<i64>, Option<i64>) {
@@ -259,7 +259,7 @@ fn karafka_names_its_source() {
     );
     assert_eq!(origin(&failure), (Some("orders"), Some(5), Some(8), None));
     assert_eq!((failure.attempts, failure.group.as_deref()), (Some(4), Some("billing")));
-    assert!(read("orders", &[header("source_topic", b"x")]).is_none(), "one usual name alone proves nothing");
+    assert!(read(&[], "orders", &[header("source_topic", b"x")]).is_none(), "one usual name alone proves nothing");
 }
 
 #[test]
@@ -316,8 +316,8 @@ fn header_names_are_known_whatever_their_case() {
 
 #[test]
 fn an_ordinary_record_did_not_fail() {
-    assert!(read("orders", &[header("traceparent", b"x"), header("eventId", b"1")]).is_none());
-    assert!(read("orders", &[]).is_none());
+    assert!(read(&[], "orders", &[header("traceparent", b"x"), header("eventId", b"1")]).is_none());
+    assert!(read(&[], "orders", &[]).is_none());
 }
 
 #[test]
