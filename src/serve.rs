@@ -34,7 +34,8 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let described: Vec<String> = config.sources.iter().map(|source| format!("{}", source.name())).collect();
     let data = config.store.path.display().to_string();
-    let Config { web, access, otlp, store, sources, redact, consumers, registry, named: _ } = config;
+    let Config { web, access, otlp, store, sources, redact, consumers, registry, redrive, named: _ } = config;
+    let web = web::Config { redrive, ..web };
     let settings = Settings { store, otlp, sources, redact: &redact, consumers: &consumers, registry, access: &access };
     let starting = async { Collecting::start(settings).await?.open(web, access.clone()).await };
     let console = tokio::select! {
