@@ -113,6 +113,24 @@ pub enum DeadLettersTask {
         #[arg(value_name = "NAME")]
         name: String,
     },
+    /// What would be sent back, where to, and which groups would get it again; sends nothing
+    Redrive(Redrive),
+}
+
+/// What would be sent back, and where to.
+#[derive(Args, Debug)]
+pub struct Redrive {
+    /// Only these, as `list` names them: SOURCE/TOPIC/PLACE
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub letters: Letters,
+    /// To this topic; without it, the failed group's retry topic where it has one, else where each came from
+    #[arg(long, value_name = "TOPIC")]
+    pub to: Option<String>,
+    /// Also what was redriven as often as [redrive] max_redrives allows
+    #[arg(long = "override")]
+    pub overrides: bool,
 }
 
 /// Which dead letters.
@@ -235,6 +253,8 @@ mod tests {
         let list = ["sillage", "dead-letters", "list", "--topic", "orders.DLT", "--config", "x.toml"];
         assert!(Cli::try_parse_from(list).is_ok());
         assert!(Cli::try_parse_from(["sillage", "dead-letters", "show"]).is_err(), "which one must be said");
+        let redrive = ["sillage", "dead-letters", "redrive", "main/orders.DLT/0@1", "--to", "orders", "--override"];
+        assert!(Cli::try_parse_from(redrive).is_ok());
         for command in ["demo", "serve"] {
             let given = ["sillage", command, "--listen", "127.0.0.1:0", "--data", "d"];
             assert!(Cli::try_parse_from(given).is_ok(), "{command}");

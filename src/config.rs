@@ -45,6 +45,8 @@ pub struct Config {
     pub consumers: Vec<store::groups::Consumer>,
     /// `[registry]`: where the schemas of records are had from.
     pub registry: collector::decode::registry::Config,
+    /// `[redrive]`: sending dead letters back.
+    pub redrive: store::redrive::Config,
     /// What was said, and not left to its default.
     pub named: Named,
 }
@@ -131,7 +133,7 @@ const SECTIONS: [Section; 12] = [
     Section { name: "consumer", repeats: true, built: true },
     Section { name: "webhook", repeats: true, built: false },
     Section { name: "alert", repeats: true, built: false },
-    Section { name: "redrive", repeats: false, built: false },
+    Section { name: "redrive", repeats: false, built: true },
 ];
 
 impl Section {
@@ -203,6 +205,7 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     let conventions = repeated("convention", &root, &mut mistakes);
     let consumers = repeated("consumer", &root, &mut mistakes);
     let registry = single("registry", &root, &mut mistakes);
+    let redrive = single("redrive", &root, &mut mistakes);
     let (
         Some(web),
         Some(access),
@@ -213,11 +216,11 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
         Some(conventions),
         Some(consumers),
         Some(registry),
-    ) = (web, access, otlp, store, sources, redact, conventions, consumers, registry)
+    ) = (web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive)
     else {
         return Err(in_order(mistakes, &unreadable, source));
     };
-    let config = Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, named };
+    let config = Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, named };
     check::check(&config, &root, &mut mistakes);
     if mistakes.is_empty() { Ok((config, warnings)) } else { Err(in_order(mistakes, &unreadable, source)) }
 }

@@ -3,6 +3,8 @@
 //! Asks the process that uses the data folder, over its API; where none does, the folder is opened here, and the same API asked without
 //! a socket. So both tell the same.
 
+mod redrive; // what would be sent back
+
 use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 use store::Journal;
@@ -36,6 +38,7 @@ pub fn run(command: cli::DeadLetters) -> Result<(), Failure> {
             ask(Links::below("").api_dead_letters_export().with("at", name).with("state", "any"))
                 .and_then(|answer| shown(&answer, name))
         }
+        DeadLettersTask::Redrive(asked) => redrive::dry_run(&loaded.config, asked),
     };
     say(&told?);
     Ok(())

@@ -78,7 +78,9 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
     broker.create_topics(&::demo::TOPICS, ::demo::PARTITIONS)?;
     config.sources = vec![watched(&broker)];
     let is_kept = config.named.data.then(|| config.store.path.display().to_string());
-    let Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, named: _ } = config;
+    let Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, named: _ } =
+        config;
+    let web = web::Config { redrive, ..web };
     let settings = Settings {
         store,
         otlp,

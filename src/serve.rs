@@ -34,7 +34,9 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let described: Vec<String> = config.sources.iter().map(|source| format!("{}", source.name())).collect();
     let data = config.store.path.display().to_string();
-    let Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, named: _ } = config;
+    let Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, named: _ } =
+        config;
+    let web = web::Config { redrive, ..web };
     let settings = Settings {
         store,
         otlp,

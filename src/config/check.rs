@@ -44,6 +44,10 @@ pub fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
         let steps = [&section[..], &key_in(&says, root.at(&section))].concat();
         tell(&steps, says, "");
     }
+    if config.redrive.enabled {
+        let says = "`enabled` in [redrive]: this version of Sillage tells what it would send, and can't send it yet";
+        tell(&path(&["redrive", "enabled"]), says.to_owned(), "leave it out for now");
+    }
     let mut people = BTreeMap::new();
     for (index, access) in config.access.iter().enumerate() {
         let steps = |key: &str| [Step::Key("access".to_owned()), Step::Index(index), Step::Key(key.to_owned())];

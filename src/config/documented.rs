@@ -30,6 +30,7 @@ fn known() -> BTreeSet<String> {
     add("convention", read::known_keys::<collector::correlate::failure::own::Config>(&[]));
     add("consumer", read::known_keys::<store::groups::Consumer>(&[]));
     add("registry", read::known_keys::<collector::decode::registry::Config>(&[]));
+    add("redrive", read::known_keys::<store::redrive::Config>(&[]));
     add("source", vec!["type"]);
     for kind in ["kafka", "nats"] {
         add("source", read::known_keys::<collector::source::Config>(&[("type", kind)]));

@@ -19,11 +19,7 @@ const ANSWER_BYTES_MAX: u64 = 4 << 20;
 /// Has it forgotten there, or, without `yes`, told what would go.
 pub(super) fn ask(config: &web::Config, access: &[web::Access], wanted: &Wanted, yes: bool) -> anyhow::Result<Told> {
     let server = address(config.listen);
-    let head = match access.iter().find(|access| access.role == web::Role::Operate) {
-        Some(operator) => format!("Authorization: Bearer {}\r\n", operator.secret.reveal()?),
-        None if access.is_empty() => format!("X-Sillage-Token: {}\r\n", token(server)?),
-        None => bail!("the data folder is in use, and no [[access]] has the role operate: stop that process first"),
-    };
+    let head = operator(server, access)?;
     let mut body = json!({ "yes": yes });
     body[wanted.by.as_str()] = Value::String(wanted.value.clone());
     let (status, answer) = request(server, "POST /api/v1/forget", &head, &body.to_string())?;
@@ -45,6 +41,15 @@ pub(super) fn ask(config: &web::Config, access: &[web::Access], wanted: &Wanted,
             .flatten()
             .filter_map(|name| Some(name.as_str()?.to_owned()))
             .collect(),
+    })
+}
+
+/// The header by which an operator is known there.
+pub fn operator(server: SocketAddr, access: &[web::Access]) -> anyhow::Result<String> {
+    Ok(match access.iter().find(|access| access.role == web::Role::Operate) {
+        Some(operator) => format!("Authorization: Bearer {}\r\n", operator.secret.reveal()?),
+        None if access.is_empty() => format!("X-Sillage-Token: {}\r\n", token(server)?),
+        None => bail!("the data folder is in use, and no [[access]] has the role operate: stop that process first"),
     })
 }
 

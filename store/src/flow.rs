@@ -25,7 +25,7 @@ mod finding; // what is wrong and can be proved
 mod origin; // which record each copy goes back to
 mod ours; // what is known to belong to the flow
 mod outcome; // what came of it
-mod owner; // which record a span means by a position
+pub(crate) mod owner; // which record a span means by a position
 mod trace; // which entries of a trace belong to the flow
 mod walk; // from one entry to all that hang together with it
 

@@ -42,6 +42,7 @@ pub mod tally; // adds up counts by a facet
 pub mod dead_letters; // what died, why, and what was decided of it
 pub mod flow; // everything that hangs together with one cause
 pub mod overview; // how much came in, how much of it went wrong
+pub mod redrive; // what would be sent back of what died
 pub mod retries; // who retries, how often, why, and whether it helps
 pub mod topics; // what is in them, who writes and reads them, how fast
 

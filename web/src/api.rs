@@ -15,6 +15,7 @@ mod metrics; // for Prometheus and its like
 mod probe; // is it alive, is it ready
 mod problem; // what went wrong
 mod raw; // a record's body, byte for byte
+mod redrives; // what would be sent back of what died
 mod retries; // who retries, and whether it helps
 mod search; // entries that a query finds
 mod status; // is Sillage itself well
@@ -43,6 +44,7 @@ pub fn routes() -> Router<AppState> {
         .route("/retries", get(retries::list))
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/export", get(dead_letters::export))
+        .route("/redrives", post(redrives::act))
         .route("/live", live::route())
         .route("/forget", post(forget::act))
         .route("/status", get(status::show))

@@ -19,6 +19,9 @@ pub struct Config {
     pub allow_unauthenticated: bool,
     /// Whether `/metrics` tells consumer lag by partition, and not only by topic: 200 times as many samples for a topic of 200 partitions.
     pub metrics_partitions: bool,
+    /// Set by the program: `[redrive]`, which the pages tell of.
+    #[serde(skip)]
+    pub redrive: store::redrive::Config,
 }
 
 impl Default for Config {
@@ -28,6 +31,7 @@ impl Default for Config {
             public_url: None,
             allow_unauthenticated: false,
             metrics_partitions: false,
+            redrive: store::redrive::Config::default(),
         }
     }
 }

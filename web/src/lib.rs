@@ -153,6 +153,7 @@ fn state(
         store,
         journal,
         dismissals: Arc::new(dismissals),
+        redrive: config.redrive.clone(),
         board,
         links: Links::below(prefix),
         door: Arc::new(door(config, access)?),

@@ -20,6 +20,8 @@ pub struct AppState {
     pub journal: Journal,
     /// Which dead letters people dismissed.
     pub dismissals: Arc<Dismissals>,
+    /// `[redrive]`: what may be sent back.
+    pub redrive: store::redrive::Config,
     /// What the collector reports of itself.
     pub board: Arc<Board>,
     /// Writes our addresses.

@@ -31,7 +31,7 @@ pub(super) fn of_span<'a>(span: &Span, candidates: &[&'a Record]) -> Option<&'a 
 }
 
 /// The record among `candidates` that a copy made at `time` from this source means by its origin.
-pub(super) fn of_copy<'a>(
+pub(crate) fn of_copy<'a>(
     copy: &Record,
     channel: &Channel,
     place: &Place,
