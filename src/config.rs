@@ -216,6 +216,7 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
         Some(conventions),
         Some(consumers),
         Some(registry),
+        Some(redrive),
     ) = (web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive)
     else {
         return Err(in_order(mistakes, &unreadable, source));
