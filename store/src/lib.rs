@@ -39,6 +39,7 @@ pub mod query; // what can be asked for
 pub mod tally; // adds up counts by a facet
 
 // What is computed from it.
+pub mod alert; // that something is wrong, and what is told of it
 pub mod dead_letters; // what died, why, and what was decided of it
 pub mod flow; // everything that hangs together with one cause
 pub mod overview; // how much came in, how much of it went wrong
