@@ -62,6 +62,14 @@ struct Link {
 const NO_LINK: u32 = u32::MAX;
 
 impl Chains {
+    /// Empty, with room for as many as there are in another.
+    fn sized_as(other: &Chains) -> Chains {
+        Chains {
+            latest: HashMap::with_capacity_and_hasher(other.latest.len(), RandomState::default()),
+            links: Vec::with_capacity(other.links.len()),
+        }
+    }
+
     fn add(&mut self, hash: u32, entry: u32) {
         let link = self.links.len() as u32;
         let before = self.latest.insert(hash, link).unwrap_or(NO_LINK);
@@ -80,6 +88,17 @@ impl Chains {
 }
 
 impl Live {
+    /// Empty, with room for as many entries as there are in the one before: growing step by step would copy each of them twice.
+    pub fn sized_as(before: &Live) -> Live {
+        Live {
+            entries: Vec::with_capacity(before.entries.len()),
+            numbers: HashMap::with_capacity_and_hasher(before.numbers.len(), RandomState::default()),
+            knots: Chains::sized_as(&before.knots),
+            ids: Chains::sized_as(&before.ids),
+            ..Live::default()
+        }
+    }
+
     /// Adds an entry that isn't in it yet.
     pub fn add(&mut self, held: Held, identity: Identity, key: IdentityKey) {
         let number = self.entries.len() as u32;

@@ -231,8 +231,9 @@ impl Writer {
             },
             number: self.shared.number_segment(),
         });
+        let next = Live::sized_as(&frozen.live.read());
         self.shared.change(|view: &mut View| {
-            view.active = Arc::new(RwLock::new(Live::default()));
+            view.active = Arc::new(RwLock::new(next));
             view.frozen.push(frozen.clone());
         });
         self.log = None;

@@ -11,9 +11,10 @@
 )]
 
 mod access; // which topics we may not read
+mod configs; // how topics are configured
 mod handle; // queue, options and answers, each freed once
-mod offsets;
-mod words; // what the broker calls states and protocols // where partitions end for those who read everything
+mod offsets; // where partitions end for those who read everything
+mod words; // what the broker calls states and protocols
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char};
@@ -30,6 +31,7 @@ use handle::{Options, Queue};
 use words::{protocol, state};
 
 pub use access::unreadable;
+pub use configs::{Settings, topic_settings};
 pub use offsets::high_watermarks;
 
 /// A topic's id, which another topic of the same name doesn't share. Brokers tell it since Kafka 2.8.

@@ -203,7 +203,7 @@ impl Poller {
         self.watch.board.post_round(&self.watch.source, round);
         if !is_mock && self.rounds.is_multiple_of(retention::EVERY_ROUNDS) {
             let topics = all.keys().filter(|topic| self.watch.topics.takes(topic)).map(String::as_str);
-            let told = retention::told(&self.watch.client_config, &self.watch.runtime, topics, ANSWER_WITHIN);
+            let told = retention::told(consumer.client(), topics, ANSWER_WITHIN);
             self.watch.board.post_retentions(&self.watch.source, told);
         }
     }

@@ -33,11 +33,25 @@ impl Walk<'_> {
         }
         // What was asked forward before is not asked again.
         knots.retain(|tied| self.asked.insert(tied.clone()));
-        let (ids, others): (Vec<_>, Vec<_>) =
-            knots.into_iter().partition(|(_, knot)| matches!(knot, Knot::Event(_) | Knot::Cause(_)));
-        for chunk in others.chunks(KNOTS_PER_QUESTION) {
-            let found = self.ask(chunk.to_vec(), ENTRIES_MAX).await?;
-            self.take_effects(found, chunk).await?;
+        for chunk in knots.chunks(KNOTS_PER_QUESTION) {
+            // Together, as long as so few have any of them that no id is shared by too many.
+            let found = self.ask(chunk.to_vec(), SHARED_MAX + 1).await?;
+            if found.len() <= SHARED_MAX {
+                self.take_effects(found, chunk).await?;
+            } else {
+                self.follow_many_effects(chunk).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for each id by itself: one that too many share identifies nothing.
+    async fn follow_many_effects(&mut self, knots: &[(Tie, Knot)]) -> Result<(), StoreError> {
+        let is_id = |tied: &(Tie, Knot)| matches!(tied.1, Knot::Event(_) | Knot::Cause(_));
+        let (ids, others): (Vec<_>, Vec<_>) = knots.iter().cloned().partition(is_id);
+        if !others.is_empty() {
+            let found = self.ask(others.clone(), ENTRIES_MAX).await?;
+            self.take_effects(found, &others).await?;
         }
         for knot in ids {
             let found = self.ask(vec![knot.clone()], SHARED_MAX + 1).await?;

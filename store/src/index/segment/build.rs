@@ -119,7 +119,9 @@ fn parts(entries: &Entries<'_>, columns: Option<&Columns>) -> Result<Parts, Box<
     let bundles = bundles(&entries.outlines);
     let ordered: Vec<usize> = bundles.iter().flatten().copied().collect();
     let dictionary = bodies::dictionary(ordered.len(), |number| (entries.get)(ordered[number]))?;
-    let mut bodies = BodiesWriter::new(&dictionary)?;
+    // Whoever reads entries back from segments has no columns of them at hand.
+    let level = if columns.is_some() { bodies::LEVEL_OF_SEAL } else { bodies::LEVEL_OF_MERGE };
+    let mut bodies = BodiesWriter::new(level, &dictionary)?;
     let mut terms = TermsWriter::new()?;
     let mut tokens = Tokens::default();
     let mut knot_pairs = Vec::new();
