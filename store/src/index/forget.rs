@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::hash::IdentityKey;
+use super::memory_use::IDENTITY_BYTES;
 use super::upkeep::forget::Erased;
 use super::writer::{Command, chain};
 use super::{Index, SEAL_WAIT_MAX, ask};
@@ -27,6 +28,13 @@ const ERASE_WAIT_MAX: Duration = Duration::from_secs(540);
 /// How often it is looked meanwhile whether segments can be written at all.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// What forgetting may take in memory, as a share of the memory limit: with 512 MiB, some 700,000 entries. They are remembered for good, for
+/// they must not come back from a topic that still has them.
+const FORGOTTEN_SHARE: u64 = 16;
+
+/// When to try again where no more can be remembered: not by itself, so this is only what such an answer must say.
+const RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
 type Answer = oneshot::Receiver<Result<Erased, StoreError>>;
 
 impl Index {
@@ -38,6 +46,7 @@ impl Index {
         if keys.is_empty() && self.shared.erasing.keys().is_empty() {
             return Ok(forgotten);
         }
+        refuse_too_many(self.shared.forgotten.read().len(), keys.len(), self.shared.config.memory_limit)?;
         let ((reply, answer), (erased, when_erased)) = (oneshot::channel(), oneshot::channel());
         self.command(Command::Forget { keys: keys.clone(), reply, erased })?;
         answer.await.map_err(|_| StoreError::Closed)??;
@@ -82,5 +91,30 @@ impl Index {
             }
         }
         Err(format!("it takes longer than {} minutes", ERASE_WAIT_MAX.as_secs() / 60))
+    }
+}
+
+fn refuse_too_many(forgotten: usize, more: usize, memory_limit: u64) -> Result<(), StoreError> {
+    let most = memory_limit / FORGOTTEN_SHARE / IDENTITY_BYTES;
+    if (forgotten + more) as u64 <= most {
+        return Ok(());
+    }
+    let reason = format!(
+        "{more} entries are too many to forget: {forgotten} are forgotten already, and {most} can be kept from coming back within \
+         `[store] memory_limit`; raise it, or narrow what is meant"
+    );
+    Err(StoreError::Refused { reason, retry_after: RETRY_AFTER })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_forgotten_than_can_be_remembered() {
+        let memory_limit = 10 * FORGOTTEN_SHARE * IDENTITY_BYTES;
+        assert!(refuse_too_many(4, 6, memory_limit).is_ok());
+        let refused = refuse_too_many(4, 7, memory_limit).unwrap_err().to_string();
+        assert!(refused.contains("4 are forgotten already, and 10 can be kept"), "{refused}");
     }
 }

@@ -15,7 +15,7 @@ const BESIDE: u64 = 3;
 const SHARES: u64 = 8;
 
 /// What an identity takes in memory where it is counted or kept from coming back: itself, a number, and the table's free places.
-const IDENTITY_BYTES: u64 = 48;
+pub const IDENTITY_BYTES: u64 = 48;
 
 /// The parts that grow by appending, and shrink again when a segment is made; see [`parts`].
 const GROWING: usize = 4;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
@@ -217,6 +217,14 @@ pub fn advice_on_silence(brokers: &str) -> String {
     )
 }
 
+/// What is wrong where a broker that answered before says nothing for so long, though something still takes connections.
+pub fn advice_on_delay(brokers: &str, waited: Duration) -> String {
+    format!(
+        "{brokers} takes connections, but has not answered within {} s: it is overloaded or hangs, and is asked again",
+        waited.as_secs()
+    )
+}
+
 /// How much of librdkafka's own words is shown, in characters: one line.
 const SAID_CHARS_MAX: usize = 200;
 
@@ -258,5 +266,6 @@ mod tests {
         assert!(advice("a:1", Some(&trouble(RDKafkaErrorCode::BrokerTransportFailure))).contains("start it"));
         assert!(!advice("a:1", Some(&trouble(RDKafkaErrorCode::Unknown))).contains('\n'));
         assert!(advice("a:1", None).contains("start it"));
+        assert!(advice_on_delay("a:1", Duration::from_secs(5)).contains("within 5 s"));
     }
 }

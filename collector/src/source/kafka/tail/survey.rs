@@ -17,7 +17,7 @@ use super::partition::{Partition, State, Topic};
 use super::undecided::Undecided;
 use super::{ANSWER_WITHIN, Observer, SURVEY_AGAIN, SURVEY_EVERY, Stopped};
 use crate::source::from::From;
-use crate::source::kafka::client::{Hearing, Trouble, advice, advice_on_silence};
+use crate::source::kafka::client::{Hearing, Trouble, advice, advice_on_delay, advice_on_silence};
 use crate::source::kafka::place::{self, Place};
 
 /// When nothing has come for so long although we polled, nothing is left to come: some fetches' worth of waiting.
@@ -90,7 +90,7 @@ impl Observer {
         let protocol = self.watch.client_config.get("security.protocol");
         let is_plain = protocol.is_none_or(|protocol| protocol.eq_ignore_ascii_case("plaintext"));
         if is_plain && trouble.as_ref().is_none_or(Trouble::is_silence) && self.somebody_listens() {
-            return advice_on_silence(&brokers);
+            return if self.surveyed { advice_on_delay(&brokers, ANSWER_WITHIN) } else { advice_on_silence(&brokers) };
         }
         advice(&brokers, trouble.as_ref())
     }
