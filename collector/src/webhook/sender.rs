@@ -125,7 +125,7 @@ impl Sender {
     async fn send_what_is_due(&mut self, in_flight: &mut InFlight) -> Result<Duration, StoreError> {
         self.outgoing.catch_up().await?;
         let deliveries = self.outgoing.board.deliveries();
-        let waiting = deliveries.waiting(&self.target.name);
+        let mut waiting = deliveries.waiting(&self.target.name);
         if self.is_gone() {
             self.post(WebhookState::Disabled);
             self.end(&waiting, Ended::Disabled).await?;
@@ -135,7 +135,8 @@ impl Sender {
             let oldest = &waiting[..waiting.len() - WAITING_MAX];
             tracing::warn!(webhook = %self.target.name, "more than {WAITING_MAX} notifications wait: the oldest are given up");
             self.outgoing.board.count_refused("webhook_queue_full", oldest.len() as u64);
-            return self.end(oldest, Ended::GaveUp).await.map(|()| Duration::ZERO);
+            self.end(oldest, Ended::GaveUp).await?;
+            waiting = deliveries.waiting(&self.target.name);
         }
         let now = Timestamp::now();
         let mut wake = LOOK_EVERY;

@@ -54,8 +54,9 @@ async fn the_page_says_how_each_webhook_stands_and_what_came_of_each_attempt() {
     let console = Console::beside(empty(), board());
     let id = told(&console).await;
     let page = console.page("/alerts/deliveries").await;
-    page.shows("ops slack · https://hooks.example.org healthy").shows("let alone until").shows("it answered 503");
-    page.shows("disabled its receiver said 410").shows("Test. Firing: test").shows("2 503 retrying");
+    page.shows("ops slack · https://hooks.example.org healthy").shows("; last: it answered 503 let alone");
+    page.shows("its receiver said 410: it is told nothing until it is configured otherwise disabled");
+    page.shows("Test. Firing: test").shows("2 503 retrying");
     let detail = console.page(&format!("/alerts/deliveries?id={id}")).await;
     detail.shows("1.23 s no answer it can't be reached at 10.0.0.1:443: refused");
     detail.shows("503 <b>down</b> for maintenance").shows("The next attempt is due at").shows("Send again");
