@@ -192,8 +192,9 @@ it('before anything has arrived, the overview says what to do; behind a login, i
 
 for (const way of [ways[0], { ...withoutJavascript, width: 390 }]) {
   it(`an operator tries a webhook, sees what came of it, and sends it again, ${way.javascript ? 'with' : 'without'} JavaScript`, async () => {
-    const page = await open(browser, '/alerts/deliveries?webhook=nobody', way);
-    await page.locator('#webhooks').getByRole('button', { name: 'Send a test' }).click();
+    const name = way.javascript ? 'nobody' : 'nobody-else';
+    const page = await open(browser, `/alerts/deliveries?webhook=${name}`, way);
+    await page.getByRole('form', { name: `Try ${name}`, exact: true }).getByRole('button', { name: 'Send a test' }).click();
     await page.waitForURL(/[?&]id=msg_/);
     const attempts = page.locator('.detail tbody tr', { hasText: 'no answer' });
     for (let tries = 0; tries < 50 && (await attempts.count()) === 0; tries += 1) await page.getByRole('link', { name: 'Look again' }).click();

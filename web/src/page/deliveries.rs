@@ -32,6 +32,10 @@ const STATES: [(&str, &str); 6] = [
     ("disabled", "Disabled"),
 ];
 
+/// What is said of a notification that wasn't tried yet.
+const NOT_TRIED: &str =
+    "It wasn't tried yet: it is about to be, or waits for an earlier one of its group, or its receiver is let alone.";
+
 /// What the address asks for.
 #[derive(Deserialize)]
 pub struct Params {
@@ -185,9 +189,7 @@ fn webhook_row(webhook: &WebhookStatus, waiting: usize, now: Timestamp, frame: &
         pill,
         says: wording::cut(&says, 300),
         waiting: wording::count(waiting as u64),
-        taken: webhook
-            .succeeded_at
-            .map_or_else(|| "not since the start".to_owned(), |at| wording::clock_short(at, now)),
+        taken: webhook.succeeded_at.map_or_else(|| "none yet".to_owned(), |at| wording::clock_short(at, now)),
         deliveries: frame.links.deliveries().with("webhook", &webhook.name),
     }
 }
@@ -227,7 +229,7 @@ fn detail(delivery: &Delivery, now: Timestamp, frame: &Frame) -> Detail {
             DeliveryState::Retrying => due.map(|due| {
                 format!("The next attempt is due at {due}, or earlier where there is something newer to tell.")
             }),
-            DeliveryState::Waiting => Some("It wasn't tried yet.".to_owned()),
+            DeliveryState::Waiting => Some(NOT_TRIED.to_owned()),
             DeliveryState::Ended(_) => None,
         },
     }
