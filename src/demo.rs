@@ -79,18 +79,7 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
     config.sources = vec![watched(&broker)];
     let is_kept = config.named.data.then(|| config.store.path.display().to_string());
     let Config {
-        web,
-        access,
-        otlp,
-        store,
-        sources,
-        redact,
-        conventions,
-        consumers,
-        registry,
-        redrive,
-        webhooks,
-        named: _,
+        web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, webhooks, ..
     } = config;
     let web = web::Config { redrive, ..web };
     let base = web.url(web.listen);

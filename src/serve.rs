@@ -35,18 +35,7 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
     let described: Vec<String> = config.sources.iter().map(|source| format!("{}", source.name())).collect();
     let data = config.store.path.display().to_string();
     let Config {
-        web,
-        access,
-        otlp,
-        store,
-        sources,
-        redact,
-        conventions,
-        consumers,
-        registry,
-        redrive,
-        webhooks,
-        named: _,
+        web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, webhooks, ..
     } = config;
     let web = web::Config { redrive, ..web };
     let base = web.url(web.listen);
