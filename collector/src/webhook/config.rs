@@ -164,6 +164,12 @@ mod tests {
                 "no webhook goes",
             ),
             (serde_json::json!({ "url": "http://8.8.8.8/", "allow_private": true }), "`url`", "use https"),
+            (serde_json::json!({ "url": "https://hooks.example.org:99999/" }), "`url`", "65535"),
+            (
+                serde_json::json!({ "url": "http://10.0.0.7/", "allow_private": true, "ca": "a.pem" }),
+                "`ca`",
+                "without https",
+            ),
             (serde_json::json!({ "url": "env:SILLAGE_NOT_SET" }), "`url`", "isn't set"),
             (serde_json::json!({ "secret": [] }), "`secret`", "openssl rand"),
             (serde_json::json!({ "secret": "s3cret" }), "`secret`", "whsec_"),

@@ -69,9 +69,9 @@ impl Target {
         let headers = headers(config).map_err(wrong)?;
         let template = template(config, &headers).map_err(wrong)?;
         let tls = is_https.then(|| tls::trust(true, config.ca.as_deref())).transpose().map_err(wrong)?;
-        let texts = headers.iter().filter_map(|(_, value)| value.to_str().ok().map(str::to_owned));
-        let path = uri.path_and_query().map(|path| path.as_str().to_owned());
-        let hidden = path.into_iter().chain(routing_key.clone()).chain(texts);
+        if !is_https && config.ca.is_some() {
+            return Err(wrong("`ca` is of no use without https".to_owned()));
+        }
         Ok(Target {
             name: name.to_owned(),
             format: config.format,
@@ -83,7 +83,7 @@ impl Target {
             routing_key,
             template,
             hash: hash(config, &url, &secrets, &headers),
-            hidden: hidden.filter(|text| text.len() >= HIDDEN_BYTES_MIN).collect(),
+            hidden: hidden(&uri, &secrets, &headers),
             headers,
             uri,
         })
@@ -121,6 +121,10 @@ fn uri(url: &str, allow_private: bool) -> Result<Uri, String> {
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     if host.is_empty() {
         return Err(format!("`url` names no host: {example}"));
+    }
+    let port = uri.authority().and_then(|authority| authority.as_str().rsplit_once(':')).map(|(_, port)| port);
+    if port.is_some_and(|port| !port.ends_with(']') && port.parse::<u16>().is_err()) {
+        return Err("`url` names a port that there isn't: ports go to 65535".to_owned());
     }
     if !is_https && !allow_private {
         return Err("`url` is plain http, which anybody on the way can read and change: use https, or set \
@@ -190,6 +194,16 @@ fn template(config: &Config, headers: &[(HeaderName, HeaderValue)]) -> Result<Op
     Ok(Some(template))
 }
 
+/// What no page and no log may show: the path, the secrets, and the values of headers, whole and behind a word such as `Bearer`.
+fn hidden(uri: &Uri, secrets: &[String], headers: &[(HeaderName, HeaderValue)]) -> Vec<String> {
+    let own = headers.iter().filter(|(name, _)| *name != header::CONTENT_TYPE);
+    let values = own.filter_map(|(_, value)| value.to_str().ok());
+    let values = values.flat_map(|value| [value, value.rsplit(' ').next().unwrap_or(value)]);
+    let path = uri.path_and_query().map(|path| path.as_str());
+    let all = path.into_iter().chain(secrets.iter().map(String::as_str)).chain(values);
+    all.filter(|text| text.len() >= HIDDEN_BYTES_MIN).map(str::to_owned).collect()
+}
+
 fn hash(config: &Config, url: &str, secrets: &[String], headers: &[(HeaderName, HeaderValue)]) -> String {
     let mut hash = Sha256::new();
     let mut add = |part: &[u8]| {
@@ -206,4 +220,34 @@ fn hash(config: &Config, url: &str, secrets: &[String], headers: &[(HeaderName, 
         add(value.as_bytes());
     }
     hex::encode(&hash.finalize()[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(path: &str, headers: &[(&str, &str)]) -> Target {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let url = format!("https://hooks.example.org:8443{path}");
+        let config = Config { name: "ops".to_owned(), url, format: Format::Slack, headers, ..Config::default() };
+        Target::read(&config).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_shown_of_an_address_but_its_host_and_nothing_secret_of_an_answer() {
+        let target =
+            target("/services/T0/s3cret", &[("authorization", "Bearer s3cret-token"), ("content-type", "text/plain")]);
+        assert_eq!(target.shown(), "https://hooks.example.org:8443");
+        let says = target
+            .without_secrets("no hook /services/T0/s3cret for Bearer s3cret-token or s3cret-token, in text/plain");
+        assert_eq!(says, "no hook … for … or …, in text/plain");
+        assert!(!format!("{target:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn another_configuration_is_known_by_its_hash() {
+        let one = target("/a", &[]).hash;
+        assert_eq!(one, target("/a", &[]).hash);
+        assert!(one != target("/b", &[]).hash && one != target("/a", &[("x", "y")]).hash);
+    }
 }
