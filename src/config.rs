@@ -47,6 +47,8 @@ pub struct Config {
     pub registry: collector::decode::registry::Config,
     /// `[redrive]`: sending dead letters back.
     pub redrive: store::redrive::Config,
+    /// `[[webhook]]`: who is told of alerts.
+    pub webhooks: Vec<collector::webhook::Config>,
     /// What was said, and not left to its default.
     pub named: Named,
 }
@@ -131,7 +133,7 @@ const SECTIONS: [Section; 12] = [
     Section { name: "redact", repeats: true, built: true },
     Section { name: "convention", repeats: true, built: true },
     Section { name: "consumer", repeats: true, built: true },
-    Section { name: "webhook", repeats: true, built: false },
+    Section { name: "webhook", repeats: true, built: true },
     Section { name: "alert", repeats: true, built: false },
     Section { name: "redrive", repeats: false, built: true },
 ];
@@ -206,6 +208,7 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     let consumers = repeated("consumer", &root, &mut mistakes);
     let registry = single("registry", &root, &mut mistakes);
     let redrive = single("redrive", &root, &mut mistakes);
+    let webhooks = repeated("webhook", &root, &mut mistakes);
     let (
         Some(web),
         Some(access),
@@ -217,11 +220,25 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
         Some(consumers),
         Some(registry),
         Some(redrive),
-    ) = (web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive)
+        Some(webhooks),
+    ) = (web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, webhooks)
     else {
         return Err(in_order(mistakes, &unreadable, source));
     };
-    let config = Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, named };
+    let config = Config {
+        web,
+        access,
+        otlp,
+        store,
+        sources,
+        redact,
+        conventions,
+        consumers,
+        registry,
+        redrive,
+        webhooks,
+        named,
+    };
     check::check(&config, &root, &mut mistakes);
     if mistakes.is_empty() { Ok((config, warnings)) } else { Err(in_order(mistakes, &unreadable, source)) }
 }

@@ -13,7 +13,7 @@ use anyhow::Context;
 use collector::correlate::failure::own::{self, Own};
 use collector::decode::{Decoder, registry};
 use collector::redact::{self, Redactor};
-use collector::{otlp, source};
+use collector::{otlp, source, webhook};
 use store::groups::Consumer;
 use store::{Board, Journal, LagSeries, Store};
 use subtle::ConstantTimeEq;
@@ -47,6 +47,10 @@ pub struct Settings<'a> {
     pub consumers: &'a [Consumer],
     /// `[registry]`.
     pub registry: registry::Config,
+    /// `[[webhook]]`.
+    pub webhooks: Vec<webhook::Config>,
+    /// The address under which people reach the console, for links.
+    pub base: String,
     /// `[[access]]`: who may send where others reach the OTLP ports.
     pub access: &'a [web::Access],
 }
@@ -79,7 +83,8 @@ pub struct Console {
 impl Collecting {
     /// Opens the store, and starts what fills it.
     pub async fn start(settings: Settings<'_>) -> anyhow::Result<Collecting> {
-        let Settings { store, otlp, sources, redact, conventions, consumers, registry, access } = settings;
+        let Settings { store, otlp, sources, redact, conventions, consumers, registry, webhooks, base, access } =
+            settings;
         let allow = allow(access)?;
         let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
         let redactor = Arc::new(Redactor::new(redact)?);
@@ -101,6 +106,11 @@ impl Collecting {
         let decoder = Arc::new(Decoder::new(redactor.clone(), registry).with_conventions(conventions));
         let mut sources = source::start(sources, store.clone(), board.clone(), decoder, stop_sources.clone())?;
         sources.also(asking);
+        let (outbox, stop) = (journal.clone(), stop_sources.clone());
+        let setup = webhook::Setup { webhooks, journal: outbox, board: board.clone(), base, stop };
+        for task in webhook::start(setup).await? {
+            sources.also(Some(task));
+        }
         let otlp = otlp::start(otlp::Setup {
             config: otlp,
             store: store.clone(),

@@ -78,9 +78,11 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
     broker.create_topics(&::demo::TOPICS, ::demo::PARTITIONS)?;
     config.sources = vec![watched(&broker)];
     let is_kept = config.named.data.then(|| config.store.path.display().to_string());
-    let Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, named: _ } =
-        config;
+    let Config {
+        web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, webhooks, ..
+    } = config;
     let web = web::Config { redrive, ..web };
+    let base = web.url(web.listen);
     let settings = Settings {
         store,
         otlp,
@@ -89,6 +91,8 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
         conventions: &conventions,
         consumers: &consumers,
         registry,
+        webhooks,
+        base,
         access: &access,
     };
     let collecting = Collecting::start(settings).await?;

@@ -34,9 +34,11 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let described: Vec<String> = config.sources.iter().map(|source| format!("{}", source.name())).collect();
     let data = config.store.path.display().to_string();
-    let Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, named: _ } =
-        config;
+    let Config {
+        web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, webhooks, ..
+    } = config;
     let web = web::Config { redrive, ..web };
+    let base = web.url(web.listen);
     let settings = Settings {
         store,
         otlp,
@@ -45,6 +47,8 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
         conventions: &conventions,
         consumers: &consumers,
         registry,
+        webhooks,
+        base,
         access: &access,
     };
     let starting = async { Collecting::start(settings).await?.open(web, access.clone()).await };

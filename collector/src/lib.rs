@@ -20,6 +20,10 @@ pub mod redact; // taken out before anything is kept
 // What it hangs together with.
 pub mod correlate; // ids and coordinates under the names that each convention gives them
 
+// Who is told.
+mod tls; // whom we believe that they are who they say
+pub mod webhook; // what is told of alerts, and to whom
+
 // What goes wrong.
 pub mod error; // why something could not be collected
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use collector::webhook::WEBHOOKS_MAX;
+
 use super::mistake::Mistake;
 use super::tree::{Node, Place, Step};
 use super::{Config, chain, path};
@@ -47,6 +49,21 @@ pub fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
     if config.redrive.enabled {
         let says = "`enabled` in [redrive]: this version of Sillage tells what it would send, and can't send it yet";
         tell(&path(&["redrive", "enabled"]), says.to_owned(), "leave it out for now");
+    }
+    let mut webhooks = BTreeMap::new();
+    for (index, webhook) in config.webhooks.iter().enumerate() {
+        let steps = [Step::Key("webhook".to_owned()), Step::Index(index), Step::Key("name".to_owned())];
+        if let Err(error) = webhook.check() {
+            let says = chain(&error);
+            let steps = [&steps[..2], &key_in(&says, root.at(&steps[..2]))].concat();
+            tell(&steps, says, "");
+        } else if webhooks.insert(webhook.name.trim(), index).is_some() {
+            let says = format!("two [[webhook]] are called `{}`", webhook.name);
+            tell(&steps, says, "give each its own name: rules name them by it");
+        } else if index == WEBHOOKS_MAX {
+            let says = format!("there are more than {WEBHOOKS_MAX} [[webhook]]");
+            tell(&steps, says, "let one of them hand on to the others");
+        }
     }
     let mut people = BTreeMap::new();
     for (index, access) in config.access.iter().enumerate() {

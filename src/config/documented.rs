@@ -31,6 +31,7 @@ fn known() -> BTreeSet<String> {
     add("consumer", read::known_keys::<store::groups::Consumer>(&[]));
     add("registry", read::known_keys::<collector::decode::registry::Config>(&[]));
     add("redrive", read::known_keys::<store::redrive::Config>(&[]));
+    add("webhook", read::known_keys::<collector::webhook::Config>(&[]));
     add("source", vec!["type"]);
     for kind in ["kafka", "nats"] {
         add("source", read::known_keys::<collector::source::Config>(&[("type", kind)]));
@@ -95,14 +96,19 @@ fn the_example_file_is_right_and_names_every_setting() {
     let settings: Vec<&str> =
         example.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')).collect();
     // Secrets that every machine has, in place of those that the example speaks of.
-    let all = settings.join("\n").replace("env:KAFKA_PASSWORD", "env:PATH");
+    let all = settings.join("\n").replace("env:KAFKA_PASSWORD", "env:PATH").replace("env:NTFY_TOKEN", "env:PATH");
     let all = ["nats-password", "nats-token", "registry-password"]
         .iter()
         .fold(all, |all, name| all.replace(&format!("file:/run/secrets/{name}"), "env:PATH"));
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("registry-ca.pem");
     fs::write(&authority, AUTHORITY).unwrap();
-    let all = all.replace("registry-ca.pem", authority.to_str().unwrap());
+    let secret = folder.path().join("webhook");
+    fs::write(&secret, "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
+    let all = all.replace("/run/secrets/webhook", secret.to_str().unwrap());
+    let all = ["registry-ca.pem", "webhook-ca.pem"]
+        .iter()
+        .fold(all, |all, name| all.replace(name, authority.to_str().unwrap()));
     parsed(&all, &[]).unwrap_or_else(|report| panic!("{report}"));
     for setting in known() {
         let (_, key) = setting.split_once('.').unwrap();

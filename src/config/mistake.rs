@@ -31,6 +31,10 @@ const LINE_CHARS_MAX: usize = 160;
 /// Words in a key that say that its value must not be repeated on a screen or in a log.
 const SECRET_WORDS: [&str; 5] = ["secret", "password", "token", "sasl", "credential"];
 
+/// The header of a section where addresses are secrets, and the words in its keys that say so, too.
+const WEBHOOK: &str = "[[webhook";
+const WEBHOOK_SECRET_WORDS: [&str; 2] = ["url", "headers"];
+
 impl Mistake {
     /// The mistake as people read it.
     pub fn render(&self, source: Source<'_>) -> String {
@@ -40,7 +44,7 @@ impl Mistake {
             Place::File(range) => {
                 let spot = Spot::find(source.text, range.start);
                 let gutter = spot.line.to_string().len();
-                let line = shown(spot.content);
+                let line = shown(spot.content, spot.section);
                 let width =
                     source.text.get(range.clone()).map_or(1, |part| part.lines().next().unwrap_or("").chars().count());
                 let room = line.chars().count().saturating_sub(spot.column - 1).max(1);
@@ -78,6 +82,8 @@ struct Spot<'a> {
     line: usize,
     column: usize,
     content: &'a str,
+    /// The nearest header above it.
+    section: &'a str,
 }
 
 impl Spot<'_> {
@@ -92,15 +98,17 @@ impl Spot<'_> {
             line: text[..start].matches('\n').count() + 1,
             column: text[start..byte].chars().count() + 1,
             content: text[start..end].trim_end_matches('\r'),
+            section: text[..start].lines().rev().map(str::trim).find(|line| line.starts_with('[')).unwrap_or(""),
         }
     }
 }
 
 /// A line as it may be shown: without control characters, not too long, and without its value where that may be a secret.
-fn shown(line: &str) -> String {
+fn shown(line: &str, section: &str) -> String {
     let (key, value) = line.split_once('=').unwrap_or((line, ""));
     let key_lower = key.to_lowercase();
-    let line = if SECRET_WORDS.iter().any(|word| key_lower.contains(word)) && !value.is_empty() {
+    let words = SECRET_WORDS.iter().chain(WEBHOOK_SECRET_WORDS.iter().filter(|_| section.starts_with(WEBHOOK)));
+    let line = if words.into_iter().any(|word| key_lower.contains(word)) && !value.is_empty() {
         // A value that only points to the secret may be shown.
         let points =
             ["file:", "env:"].iter().any(|prefix| value.trim().trim_start_matches(['"', '\'']).starts_with(prefix));
@@ -204,8 +212,8 @@ mod tests {
             mistake.render(source),
             "error: a string is needed\n --> s.toml:2:10\n  |\n2 | secret = ****\n  |          ^^^^\n"
         );
-        assert_eq!(shown("url = \"amqp://me:hunter2@host\""), "url = \"amqp://**********@host\"");
-        assert_eq!(shown("secret = \"file:/run/x\""), "secret = \"file:/run/x\"");
+        assert_eq!(shown("url = \"amqp://me:hunter2@host\"", "[[source]]"), "url = \"amqp://**********@host\"");
+        assert_eq!(shown("secret = \"file:/run/x\"", ""), "secret = \"file:/run/x\"");
     }
 
     #[test]

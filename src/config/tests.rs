@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod webhook; // `[[webhook]]`
+
 fn given(variables: &[(&str, &str)]) -> Given {
     let variables = variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     Given { variables, ..Given::default() }

@@ -5,6 +5,9 @@
 //! ```
 //! A notification is written down before anything is sent, and every attempt after it: a restart goes on where the journal ends.
 
+pub mod deliveries; // what became of each notification
+pub mod webhook; // how a webhook stands now
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -84,6 +87,22 @@ pub struct Notification {
     pub at: String,
 }
 
+impl Notification {
+    /// In a few words: `Firing: billing is late (2 alerts)`.
+    pub fn title(&self) -> String {
+        let state = if self.firing { "Firing" } else { "Resolved" };
+        let test = if self.is_test { "Test. " } else { "" };
+        let name = self.alerts.first().map_or("an alert", |alert| alert.name.as_str());
+        let others = self.alerts.iter().any(|alert| alert.name != name);
+        let more = match self.alerts.len() + self.left_out {
+            0 | 1 => String::new(),
+            many if others => format!(" and others ({many} alerts)"),
+            many => format!(" ({many} alerts)"),
+        };
+        format!("{test}{state}: {name}{more}")
+    }
+}
+
 /// How many alerts one notification names: a line of the journal holds 64 KiB, and an alert takes about one.
 pub const ALERTS_PER_NOTIFICATION: usize = 30;
 
@@ -100,6 +119,18 @@ pub enum Outbox {
     Ended(Ended),
     /// Somebody wants it sent once more, from the start of its schedule.
     Again,
+    /// The receiver said 410 to it: its webhook is told nothing more until it is configured otherwise.
+    Gone(Gone),
+}
+
+/// A receiver that wants no more.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gone {
+    /// The webhook's name.
+    pub webhook: String,
+    /// A hash of how the webhook is configured, so that another configuration is known as another one.
+    pub target: String,
 }
 
 /// One attempt at sending a notification.
@@ -128,4 +159,41 @@ pub enum Ended {
     GaveUp,
     /// The receiver said 410: it wants no more, until the configuration changes.
     Disabled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_says_how_it_stands_and_of_how_many() {
+        let notification = |firing, names: &[&str], left_out| {
+            let test = deliveries::test_notification("ops", firing, crate::Timestamp::from_millis(0));
+            let alert = |name: &&str| Alert { name: (*name).to_owned(), ..test.alerts[0].clone() };
+            Notification { is_test: false, alerts: names.iter().map(alert).collect(), left_out, ..test.clone() }
+        };
+        assert_eq!(notification(true, &["billing is late"], 0).title(), "Firing: billing is late");
+        assert_eq!(notification(false, &["late", "late"], 3).title(), "Resolved: late (5 alerts)");
+        assert_eq!(notification(true, &["late", "lost"], 0).title(), "Firing: late and others (2 alerts)");
+        let test = deliveries::test_notification("ops", true, crate::Timestamp::from_millis(0));
+        assert_eq!(test.title(), "Test. Firing: test");
+    }
+
+    #[test]
+    fn each_line_of_the_outbox_reads_back_as_it_was_written() {
+        let attempt = Attempt { number: 1, took_ms: 7, status: Some(503), says: "later".to_owned(), next_at: None };
+        let lines = [
+            Outbox::Told(deliveries::test_notification("ops", true, crate::Timestamp::from_millis(0))),
+            Outbox::Attempted(attempt),
+            Outbox::Ended(Ended::Delivered),
+            Outbox::Ended(Ended::GaveUp),
+            Outbox::Ended(Ended::Disabled),
+            Outbox::Again,
+            Outbox::Gone(Gone { webhook: "ops".to_owned(), target: "0123".to_owned() }),
+        ];
+        for line in lines {
+            let written = serde_json::to_value(&line).unwrap();
+            assert_eq!(serde_json::from_value::<Outbox>(written.clone()).unwrap(), line, "{written}");
+        }
+    }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::alert::deliveries::Deliveries;
+use crate::alert::webhook::WebhookStatus;
 use crate::groups::{Consumer, GroupStatus, Readers, Round};
 use crate::lag_series::LagSeries;
 use crate::position::SourceName;
@@ -27,6 +29,8 @@ pub struct Board {
     open_records: RwLock<BTreeMap<SourceName, Arc<Vec<Record>>>>,
     refused: RwLock<BTreeMap<String, u64>>,
     memory: RwLock<Vec<Gauge>>,
+    webhooks: RwLock<BTreeMap<String, WebhookStatus>>,
+    deliveries: Deliveries,
 }
 
 /// What takes memory outside the store, and how to ask how much.
@@ -270,5 +274,20 @@ impl Board {
     /// What was refused since the start, by reason.
     pub fn refused(&self) -> BTreeMap<String, u64> {
         self.refused.read().clone()
+    }
+
+    /// Puts up how a webhook stands, in place of what stood there.
+    pub fn post_webhook(&self, status: WebhookStatus) {
+        self.webhooks.write().insert(status.name.clone(), status);
+    }
+
+    /// How the configured webhooks stand, by name.
+    pub fn webhooks(&self) -> Vec<WebhookStatus> {
+        self.webhooks.read().values().cloned().collect()
+    }
+
+    /// What became of each notification, as far as the journal was read.
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 }

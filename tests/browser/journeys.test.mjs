@@ -189,3 +189,23 @@ it('before anything has arrived, the overview says what to do; behind a login, i
     await sillage.stop();
   }
 });
+
+for (const way of [ways[0], { ...withoutJavascript, width: 390 }]) {
+  it(`an operator tries a webhook, sees what came of it, and sends it again, ${way.javascript ? 'with' : 'without'} JavaScript`, async () => {
+    const name = way.javascript ? 'nobody' : 'nobody-else';
+    const page = await open(browser, `/alerts/deliveries?webhook=${name}`, way);
+    await page.getByRole('form', { name: `Try ${name}`, exact: true }).getByRole('button', { name: 'Send a test' }).click();
+    await page.waitForURL(/[?&]id=msg_/);
+    const attempts = page.locator('.detail tbody tr', { hasText: 'no answer' });
+    for (let tries = 0; tries < 50 && (await attempts.count()) === 0; tries += 1) await page.getByRole('link', { name: 'Look again' }).click();
+    assert.match(await attempts.first().innerText(), /can't be reached at 127\.0\.0\.1:9/);
+    assert.match(await page.locator('#webhooks').innerText(), /nobody[\s\S]*http:\/\/127\.0\.0\.1:9/);
+    assert.ok(!(await page.content()).includes('/hook'), 'of an address only the host is shown');
+    await assertFitsWidth(page);
+    if (way.javascript) await assertAccessible(page);
+    const told = page.url();
+    await page.getByRole('button', { name: 'Send again' }).click();
+    await page.waitForURL(told);
+    await page.done();
+  });
+}

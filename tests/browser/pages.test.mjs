@@ -48,6 +48,7 @@ const pages = {
   },
   retries: async () => '/retries?window=1h',
   'dead letters': async () => '/dead-letters?state=any',
+  'webhook deliveries': async () => '/alerts/deliveries',
   live: async () => '/live',
   status: async () => '/status',
 };

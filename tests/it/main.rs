@@ -26,3 +26,4 @@ mod overload; // more comes in than can be kept
 mod recorded; // what OpenTelemetry's instrumentations sent, sent once more
 mod registry; // bodies that a schema registry's serializers wrote
 mod trouble; // brokers that are down, disks that refuse, folders that are damaged
+mod webhooks; // who is told of alerts, whatever they do

@@ -7,6 +7,7 @@ pub mod http; // the smallest HTTP client
 pub mod kafka; // a real Apache Kafka
 pub mod otlp; // OTLP requests and how they are sent
 pub mod parts; // where the installed parts are
+pub mod receiver; // a receiver of webhooks that does what a test wants
 pub mod registry; // a real schema registry
 pub mod secure; // a broker that wants to know who we are
 pub mod waiting; // asking until there is an answer

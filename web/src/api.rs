@@ -7,6 +7,7 @@ mod answer; // JSON made beside the runtime, and how much of it
 mod ask; // what an address asks: parameters and names
 mod dead_letters; // what died, and why
 mod decide; // what is asked of a whole flow
+mod deliveries; // what webhooks were told
 mod flow; // flow, event, record
 mod forget; // forgets entries
 mod groups; // how far consumer groups are behind
@@ -45,6 +46,7 @@ pub fn routes() -> Router<AppState> {
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/export", get(dead_letters::export))
         .route("/redrives", post(redrives::act))
+        .route("/alerts/deliveries", get(deliveries::list).post(deliveries::act))
         .route("/live", live::route())
         .route("/forget", post(forget::act))
         .route("/status", get(status::show))

@@ -21,6 +21,7 @@ pub struct Console {
     headers: Vec<(&'static str, String)>,
     /// What holds the journal.
     folder: tempfile::TempDir,
+    journal: store::Journal,
 }
 
 /// What the console answered.
@@ -63,8 +64,8 @@ impl Console {
     fn with(config: &Config, access: &[Access], store: Arc<dyn Store>, board: Arc<Board>) -> Console {
         let folder = tempfile::tempdir().unwrap();
         let journal = store::Journal::open(folder.path()).unwrap();
-        let state = state(config, access, store, journal, board, CancellationToken::new()).unwrap();
-        Console { app: routes::app(state), headers: Vec::new(), folder }
+        let state = state(config, access, store, journal.clone(), board, CancellationToken::new()).unwrap();
+        Console { app: routes::app(state), headers: Vec::new(), folder, journal }
     }
 
     /// With a header on every request from now on.
@@ -76,6 +77,11 @@ impl Console {
     /// What stands in the journal.
     pub fn journal(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("journal")).unwrap()
+    }
+
+    /// Writes a line of a webhook's outbox, as the collector would.
+    pub async fn write(&self, id: &str, says: &store::alert::Outbox) {
+        self.journal.append(store::journal::LineKind::Outbox, id, "sillage", says).await.unwrap();
     }
 
     /// What a request is answered.

@@ -153,6 +153,11 @@ impl Links {
         self.to("/api/v1/dead-letters/export")
     }
 
+    /// What webhooks were told, and what came of it.
+    pub fn deliveries(&self) -> Href {
+        self.to("/alerts/deliveries")
+    }
+
     /// How Sillage itself fares.
     pub fn status(&self) -> Href {
         self.to("/status")

@@ -98,6 +98,15 @@ impl Config {
         }
         door(self, access).map(|_| ())
     }
+
+    /// The address for people, where it listens on this one.
+    pub fn url(&self, address: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => format!("{}{}/", url.origin(), url.path),
+            None if address.ip().is_unspecified() => format!("http://localhost:{}/", address.port()),
+            None => format!("http://{address}/"),
+        }
+    }
 }
 
 fn door(config: &Config, access: &[Access]) -> Result<Door, WebError> {
@@ -119,11 +128,7 @@ pub async fn start(
     let listener =
         TcpListener::bind(config.listen).await.map_err(|source| WebError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(|source| WebError::Listen { address: config.listen, source })?;
-    let url = match &config.public_url {
-        Some(url) => format!("{}{}/", url.origin(), url.path),
-        None if address.ip().is_unspecified() => format!("http://localhost:{}/", address.port()),
-        None => format!("http://{address}/"),
-    };
+    let url = config.url(address);
     let task = tokio::spawn(serve::serve(listener, serve::Limits::default(), routes::app(state), shutdown));
     Ok(Web { address, url, task })
 }

@@ -27,6 +27,8 @@ pub mod groups; // who is behind, and by how much?
 
 pub mod group; // on what does one group wait, and who should read it?
 
+pub mod deliveries; // what were webhooks told, and did it arrive?
+
 pub mod status; // is Sillage itself well?
 
 pub mod help; // what the keys do, and how to ask

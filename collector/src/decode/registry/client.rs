@@ -1,8 +1,6 @@
 //! HTTP to a registry, over TLS where its address says so: small answers, in time, or a reason that says what to do.
 
 use std::fmt;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -11,12 +9,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 
 use crate::source::with_causes;
@@ -52,34 +48,6 @@ impl fmt::Display for Failed {
             Failed::Unknown(why) | Failed::Unusable(why) | Failed::Down(why) => f.write_str(why),
         }
     }
-}
-
-/// Whom to believe that they are the registry.
-pub fn trust(is_https: bool, ca: Option<&Path>) -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS can't be set up: {error}"))?;
-    let builder = match ca {
-        Some(path) => {
-            let wrong =
-                |error: &dyn fmt::Display| format!("can't read certificates from `ca` `{}`: {error}", path.display());
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
-                let certificate = certificate.map_err(|error| wrong(&error))?;
-                roots.add(certificate).map_err(|error| wrong(&error))?;
-            }
-            if roots.is_empty() {
-                return Err(wrong(&"there is none in it"));
-            }
-            builder.with_root_certificates(roots)
-        }
-        None if is_https => {
-            builder.with_native_roots().map_err(|error| format!("this system has no certificates for TLS: {error}"))?
-        }
-        None => builder.with_root_certificates(RootCertStore::empty()),
-    };
-    Ok(builder.with_no_client_auth())
 }
 
 /// What `username` and `password` are in a request.

@@ -12,6 +12,7 @@ use super::{apicurio, confluent};
 use crate::decode::contract::Document;
 use crate::error::CollectorError;
 use crate::source::secret;
+use crate::tls;
 
 /// The `[registry]` table.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -79,7 +80,7 @@ impl Config {
             (Some(_), None) => return Err(wrong("`username` needs a `password` beside it".to_owned())),
             (None, Some(_)) => return Err(wrong("`password` needs a `username` beside it".to_owned())),
         };
-        let tls = client::trust(uri.scheme() == Some(&Scheme::HTTPS), self.ca.as_deref()).map_err(wrong)?;
+        let tls = tls::trust(uri.scheme() == Some(&Scheme::HTTPS), self.ca.as_deref()).map_err(wrong)?;
         let (scheme, host) = (uri.scheme_str().unwrap_or("http"), uri.authority().map_or("", |host| host.as_str()));
         let client = Client::new(format!("{scheme}://{host}"), authorization, tls);
         let path = uri.path().trim_end_matches('/').to_owned();

@@ -1,0 +1,389 @@
+//! What became of each notification: the journal's outbox lines, put together by notification.
+//!
+//! Here in memory, so that neither a page nor whoever sends has to read the file. Whoever needs it current lets it catch up:
+//!
+//! ```text
+//! deliveries.catch_up(&journal)?;      // reads the lines that are new
+//! deliveries.waiting("ops")            // what has not ended, in the order in which it was told
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::{Alert, AlertState, Attempt, Ended, Gone, Notification, Outbox, Severity};
+use crate::engine::StoreError;
+use crate::journal::{Journal, Line, LineKind};
+use crate::time::Timestamp;
+
+/// How many notifications that have ended are held: what a person looks back at. The journal has all of them.
+const ENDED_MAX: usize = 1_000;
+
+/// How much of those that have ended is held, in bytes as the journal has them: a notification of 30 alerts takes 30 KiB.
+const ENDED_BYTES_MAX: usize = 8 << 20;
+
+/// How many attempts are held of one notification: its schedule twice over.
+const ATTEMPTS_MAX: usize = 20;
+
+/// A notification, and what became of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Delivery {
+    /// The notification's id, the same at every attempt.
+    pub id: String,
+    /// The number of the journal's line that told it: later ones were told later.
+    pub number: u64,
+    /// When it was told.
+    pub at: Timestamp,
+    /// Who told it: `sillage`, or whoever tried the webhook.
+    pub by: String,
+    /// What is told.
+    pub notification: Notification,
+    /// The latest attempts, the oldest first, with when they were written down.
+    pub attempts: Vec<(Timestamp, Attempt)>,
+    /// How many attempts there were since it was told, or told again.
+    pub tries: u32,
+    /// When it was last told: later than [`Delivery::at`] where somebody wanted it once more.
+    pub asked_at: Timestamp,
+    /// How it ended, and when; `None` while it hasn't.
+    pub ended: Option<(Timestamp, Ended)>,
+    /// How much of the journal it takes.
+    bytes: usize,
+}
+
+/// What a delivery is waiting for, or how it ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DeliveryState {
+    /// It wasn't tried yet.
+    Waiting,
+    /// It failed, and is tried again.
+    Retrying,
+    /// It ended.
+    Ended(Ended),
+}
+
+impl DeliveryState {
+    /// Its name in the JSON API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeliveryState::Waiting => "waiting",
+            DeliveryState::Retrying => "retrying",
+            DeliveryState::Ended(Ended::Delivered) => "delivered",
+            DeliveryState::Ended(Ended::GaveUp) => "gaveUp",
+            DeliveryState::Ended(Ended::Disabled) => "disabled",
+        }
+    }
+}
+
+impl Delivery {
+    /// What it is waiting for, or how it ended.
+    pub fn state(&self) -> DeliveryState {
+        match self.ended {
+            Some((_, ended)) => DeliveryState::Ended(ended),
+            None if self.tries == 0 => DeliveryState::Waiting,
+            None => DeliveryState::Retrying,
+        }
+    }
+
+    /// When it is due by its schedule; `None` once it has ended.
+    pub fn due(&self) -> Option<Timestamp> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let next = self.attempts.last().filter(|_| self.tries > 0).and_then(|(_, attempt)| attempt.next_at.as_deref());
+        Some(next.and_then(Timestamp::from_rfc3339).unwrap_or(self.asked_at))
+    }
+
+    /// When it was last tried.
+    pub fn tried_at(&self) -> Option<Timestamp> {
+        self.attempts.last().map(|(at, _)| *at)
+    }
+}
+
+/// All notifications that are held. Shared by whoever sends and whoever shows.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    /// The last line that was read. Held while lines are read, so that they are taken in order, and once.
+    read: Mutex<u64>,
+    held: RwLock<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    by_number: BTreeMap<u64, Arc<Delivery>>,
+    by_id: HashMap<String, u64>,
+    /// What has not ended, by webhook.
+    waiting: HashMap<String, BTreeSet<u64>>,
+    /// What has ended, the oldest first.
+    ended: BTreeSet<u64>,
+    ended_bytes: usize,
+    /// What each receiver was configured as when it said 410.
+    gone: HashMap<String, String>,
+}
+
+impl Deliveries {
+    /// Takes the journal's lines that are new. Reads the file: don't call it where others wait.
+    pub fn catch_up(&self, journal: &Journal) -> Result<(), StoreError> {
+        let mut read = self.read.lock();
+        if *journal.watch().borrow() <= *read {
+            return Ok(());
+        }
+        let lines = journal.replay(*read)?;
+        let mut held = self.held.write();
+        for line in &lines {
+            *read = line.number;
+            held.take(line);
+        }
+        Ok(())
+    }
+
+    /// What has not ended of a webhook, in the order in which it was told.
+    pub fn waiting(&self, webhook: &str) -> Vec<Arc<Delivery>> {
+        let held = self.held.read();
+        let numbers = held.waiting.get(webhook).into_iter().flatten();
+        numbers.filter_map(|number| held.by_number.get(number).cloned()).collect()
+    }
+
+    /// How much waits, by webhook; those too that are configured no more.
+    pub fn waiting_by_webhook(&self) -> BTreeMap<String, usize> {
+        let held = self.held.read();
+        held.waiting
+            .iter()
+            .filter(|(_, numbers)| !numbers.is_empty())
+            .map(|(name, all)| (name.clone(), all.len()))
+            .collect()
+    }
+
+    /// The newest, told before a line of the journal (`u64::MAX` for all), that meet a condition.
+    pub fn newest(&self, before: u64, most: usize, meets: impl Fn(&Delivery) -> bool) -> Vec<Arc<Delivery>> {
+        let held = self.held.read();
+        let newest = held.by_number.range(..before).rev().map(|(_, delivery)| delivery);
+        newest.filter(|delivery| meets(delivery)).take(most).cloned().collect()
+    }
+
+    /// The one of an id.
+    pub fn of(&self, id: &str) -> Option<Arc<Delivery>> {
+        let held = self.held.read();
+        held.by_number.get(held.by_id.get(id)?).cloned()
+    }
+
+    /// What a webhook was configured as when its receiver said 410; `None` where it didn't.
+    pub fn gone(&self, webhook: &str) -> Option<String> {
+        self.held.read().gone.get(webhook).cloned()
+    }
+
+    /// About how many bytes of memory all of it takes.
+    pub fn bytes(&self) -> u64 {
+        let held = self.held.read();
+        held.by_number.values().map(|delivery| delivery.bytes as u64).sum()
+    }
+}
+
+impl Held {
+    fn take(&mut self, line: &Line) {
+        if line.kind != LineKind::Outbox {
+            return;
+        }
+        let bytes = line.says.to_string().len();
+        match line.read::<Outbox>() {
+            Some(Outbox::Told(notification)) => self.tell(line, notification, bytes),
+            Some(Outbox::Attempted(attempt)) => self.change(&line.about, |delivery| {
+                delivery.bytes += bytes;
+                delivery.tries += 1;
+                delivery.attempts.push((line.at, attempt));
+                if delivery.attempts.len() > ATTEMPTS_MAX {
+                    delivery.attempts.remove(0);
+                }
+            }),
+            Some(Outbox::Ended(ended)) => self.change(&line.about, |delivery| delivery.ended = Some((line.at, ended))),
+            Some(Outbox::Again) => self.change(&line.about, |delivery| {
+                delivery.ended = None;
+                delivery.tries = 0;
+                delivery.asked_at = line.at;
+            }),
+            Some(Outbox::Gone(Gone { webhook, target })) => drop(self.gone.insert(webhook, target)),
+            None => {}
+        }
+    }
+
+    fn tell(&mut self, line: &Line, notification: Notification, bytes: usize) {
+        // An id names one notification; told twice, it is the same one.
+        if self.by_id.contains_key(&line.about) {
+            return;
+        }
+        self.by_id.insert(line.about.clone(), line.number);
+        self.waiting.entry(notification.webhook.clone()).or_default().insert(line.number);
+        let delivery = Delivery {
+            id: line.about.clone(),
+            number: line.number,
+            at: line.at,
+            by: line.by.clone(),
+            notification,
+            attempts: Vec::new(),
+            tries: 0,
+            asked_at: line.at,
+            ended: None,
+            bytes,
+        };
+        self.by_number.insert(line.number, Arc::new(delivery));
+    }
+
+    fn change(&mut self, id: &str, change: impl FnOnce(&mut Delivery)) {
+        let Some(number) = self.by_id.get(id).copied() else { return };
+        let Some(delivery) = self.by_number.get_mut(&number) else { return };
+        let before = delivery.bytes;
+        change(Arc::make_mut(delivery));
+        let (bytes, has_ended) = (delivery.bytes, delivery.ended.is_some());
+        let waiting = self.waiting.entry(delivery.notification.webhook.clone()).or_default();
+        if self.ended.remove(&number) {
+            self.ended_bytes -= before;
+        }
+        if has_ended {
+            waiting.remove(&number);
+            self.ended.insert(number);
+            self.ended_bytes += bytes;
+        } else {
+            waiting.insert(number);
+        }
+        self.let_go();
+    }
+
+    /// Lets go of what ended longest ago, beyond the limits.
+    fn let_go(&mut self) {
+        while self.ended.len() > ENDED_MAX || self.ended_bytes > ENDED_BYTES_MAX {
+            let Some(oldest) = self.ended.pop_first() else { return };
+            if let Some(delivery) = self.by_number.remove(&oldest) {
+                self.ended_bytes -= delivery.bytes;
+                self.by_id.remove(&delivery.id);
+            }
+        }
+    }
+}
+
+/// An id that no other notification has, as Standard Webhooks write theirs.
+pub fn new_id() -> String {
+    format!("msg_{}", hex::encode(rand::random::<[u8; 16]>()))
+}
+
+/// What a webhook is told when somebody tries whether it works: an alert that nothing is behind, or its end. All tests of a webhook are
+/// of one group, so that an incident which one of them opens is closed by the end of another.
+pub fn test_notification(webhook: &str, firing: bool, at: Timestamp) -> Notification {
+    let (state, says) = if firing {
+        (AlertState::Firing, "This is a test of the webhook: nothing is wrong.")
+    } else {
+        (AlertState::Resolved, "This ends the test of the webhook: nothing was wrong.")
+    };
+    let at = at.to_string();
+    Notification {
+        webhook: webhook.to_owned(),
+        group: format!("test of {webhook}"),
+        firing,
+        is_test: true,
+        alerts: vec![Alert {
+            name: "test".to_owned(),
+            kind: "test".to_owned(),
+            severity: Severity::Info,
+            state,
+            labels: BTreeMap::from([("webhook".to_owned(), webhook.to_owned())]),
+            value: "test".to_owned(),
+            summary: says.to_owned(),
+            page: "alerts/deliveries".to_owned(),
+            since: at.clone(),
+            started_at: Some(at.clone()),
+            ended_at: (!firing).then(|| at.clone()),
+        }],
+        left_out: 0,
+        at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn write(journal: &Journal, id: &str, says: &Outbox) {
+        journal.append(LineKind::Outbox, id, "sillage", says).await.unwrap();
+    }
+
+    fn told(webhook: &str) -> Outbox {
+        Outbox::Told(test_notification(webhook, true, Timestamp::from_millis(0)))
+    }
+
+    fn failed(number: u32, next_at: Option<&str>) -> Outbox {
+        let next_at = next_at.map(str::to_owned);
+        Outbox::Attempted(Attempt { number, took_ms: 1, status: Some(500), says: "no".to_owned(), next_at })
+    }
+
+    fn waiting(deliveries: &Deliveries) -> Vec<String> {
+        deliveries.waiting("ops").iter().map(|delivery| delivery.id.clone()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_told_waits_until_it_ended_also_over_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let deliveries = Deliveries::default();
+        write(&journal, "a", &told("ops")).await;
+        write(&journal, "b", &told("ops")).await;
+        write(&journal, "c", &told("other")).await;
+        deliveries.catch_up(&journal).unwrap();
+        write(&journal, "a", &failed(1, Some("2026-11-26T02:00:05Z"))).await;
+        write(&journal, "b", &Outbox::Ended(Ended::Delivered)).await;
+        deliveries.catch_up(&journal).unwrap();
+        let again = Deliveries::default();
+        again.catch_up(&Journal::open(folder.path()).unwrap()).unwrap();
+        for deliveries in [&deliveries, &again] {
+            assert_eq!(waiting(deliveries), ["a"]);
+            let first = deliveries.of("a").unwrap();
+            assert_eq!((first.state(), first.tries), (DeliveryState::Retrying, 1));
+            assert_eq!(first.due(), Timestamp::from_rfc3339("2026-11-26T02:00:05Z"));
+            assert_eq!(deliveries.of("b").unwrap().state().as_str(), "delivered");
+            assert_eq!(deliveries.of("c").unwrap().state(), DeliveryState::Waiting);
+            let newest = deliveries.newest(u64::MAX, 2, |_| true);
+            assert_eq!(newest.iter().map(|delivery| delivery.id.as_str()).collect::<Vec<_>>(), ["c", "b"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_wanted_once_more_begins_its_schedule_anew_and_counts_its_attempts_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        for line in [told("ops"), failed(1, None), Outbox::Ended(Ended::GaveUp), Outbox::Again] {
+            write(&journal, "a", &line).await;
+        }
+        write(&journal, "never told", &Outbox::Again).await;
+        let deliveries = Deliveries::default();
+        deliveries.catch_up(&journal).unwrap();
+        let delivery = deliveries.of("a").unwrap();
+        assert_eq!(
+            (waiting(&deliveries), delivery.state(), delivery.tries),
+            (vec!["a".to_owned()], DeliveryState::Waiting, 0)
+        );
+        assert_eq!((delivery.attempts.len(), delivery.due()), (1, Some(delivery.asked_at)));
+        assert!(delivery.asked_at > delivery.at);
+    }
+
+    #[tokio::test]
+    async fn of_what_ended_the_newest_are_held_and_of_what_waits_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let mut held = Held::default();
+        write(&journal, "waits", &told("ops")).await;
+        write(&journal, "ends", &told("ops")).await;
+        write(&journal, "ends", &Outbox::Ended(Ended::GaveUp)).await;
+        let lines = journal.replay(0).unwrap();
+        held.take(&lines[0]);
+        for number in 0..ENDED_MAX as u64 + 10 {
+            for line in &lines[1..] {
+                held.take(&Line { number: number + 2, about: format!("ends-{number}"), ..line.clone() });
+            }
+        }
+        assert_eq!(
+            (held.ended.len(), held.by_number.len(), held.by_id.len()),
+            (ENDED_MAX, ENDED_MAX + 1, ENDED_MAX + 1)
+        );
+        assert!(held.by_id.contains_key("waits") && !held.by_id.contains_key("ends-9"));
+        let bytes: usize = held.ended.iter().map(|number| held.by_number[number].bytes).sum();
+        assert_eq!(held.ended_bytes, bytes);
+    }
+}
