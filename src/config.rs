@@ -47,8 +47,21 @@ pub struct Config {
     pub registry: collector::decode::registry::Config,
     /// `[redrive]`: sending dead letters back.
     pub redrive: store::redrive::Config,
+    /// `[[alert]]`: what somebody is to be told of.
+    pub alerts: Vec<store::alert::Rule>,
+    /// `[alerting]`: how often that is looked at, and how soon it is told.
+    pub alerting: collector::alert::Config,
+    /// The names of all `[[webhook]]`.
+    pub webhook_names: Vec<String>,
     /// What was said, and not left to its default.
     pub named: Named,
+}
+
+impl Config {
+    /// The alert rules that it asks for.
+    pub fn rules(&self) -> collector::alert::Rules {
+        collector::alert::Rules::new(self.alerts.clone(), self.webhook_names.clone(), self.alerting.clone())
+    }
 }
 
 /// Whether some settings were said, or left to their defaults.
@@ -121,7 +134,7 @@ struct Section {
 }
 
 /// All sections. A known section of a later version is refused rather than ignored: whoever writes it relies on it.
-const SECTIONS: [Section; 12] = [
+const SECTIONS: [Section; 13] = [
     Section { name: "web", repeats: false, built: true },
     Section { name: "access", repeats: true, built: true },
     Section { name: "otlp", repeats: false, built: true },
@@ -132,7 +145,8 @@ const SECTIONS: [Section; 12] = [
     Section { name: "convention", repeats: true, built: true },
     Section { name: "consumer", repeats: true, built: true },
     Section { name: "webhook", repeats: true, built: false },
-    Section { name: "alert", repeats: true, built: false },
+    Section { name: "alert", repeats: true, built: true },
+    Section { name: "alerting", repeats: false, built: true },
     Section { name: "redrive", repeats: false, built: true },
 ];
 
@@ -206,6 +220,8 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     let consumers = repeated("consumer", &root, &mut mistakes);
     let registry = single("registry", &root, &mut mistakes);
     let redrive = single("redrive", &root, &mut mistakes);
+    let alerts = repeated("alert", &root, &mut mistakes);
+    let alerting = single("alerting", &root, &mut mistakes);
     let (
         Some(web),
         Some(access),
@@ -217,11 +233,29 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
         Some(consumers),
         Some(registry),
         Some(redrive),
-    ) = (web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive)
+        Some(alerts),
+        Some(alerting),
+    ) = (web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, alerts, alerting)
     else {
         return Err(in_order(mistakes, &unreadable, source));
     };
-    let config = Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, named };
+    let webhook_names = check::names_of("webhook", &root).into_iter().map(str::to_owned).collect();
+    let config = Config {
+        web,
+        access,
+        otlp,
+        store,
+        sources,
+        redact,
+        conventions,
+        consumers,
+        registry,
+        redrive,
+        alerts,
+        alerting,
+        webhook_names,
+        named,
+    };
     check::check(&config, &root, &mut mistakes);
     if mistakes.is_empty() { Ok((config, warnings)) } else { Err(in_order(mistakes, &unreadable, source)) }
 }

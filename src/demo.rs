@@ -78,8 +78,8 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
     broker.create_topics(&::demo::TOPICS, ::demo::PARTITIONS)?;
     config.sources = vec![watched(&broker)];
     let is_kept = config.named.data.then(|| config.store.path.display().to_string());
-    let Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, named: _ } =
-        config;
+    let rules = config.rules();
+    let Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, .. } = config;
     let web = web::Config { redrive, ..web };
     let settings = Settings {
         store,
@@ -89,6 +89,7 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
         conventions: &conventions,
         consumers: &consumers,
         registry,
+        rules,
         access: &access,
     };
     let collecting = Collecting::start(settings).await?;

@@ -20,6 +20,9 @@ pub mod redact; // taken out before anything is kept
 // What it hangs together with.
 pub mod correlate; // ids and coordinates under the names that each convention gives them
 
+// What is told of it.
+pub mod alert; // rules, and what they hold for
+
 // What goes wrong.
 pub mod error; // why something could not be collected
 

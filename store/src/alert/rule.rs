@@ -90,8 +90,9 @@ pub enum FindingKind {
 }
 
 /// What belongs to us in an alert's labels.
-pub const OWN_LABELS: [&str; 9] =
-    ["alertname", "kind", "severity", "source", "group", "topic", "type", "consumer", "cause"];
+pub const OWN_LABELS: [&str; 11] = [
+    "alertname", "kind", "severity", "source", "group", "topic", "type", "consumer", "cause", "exception", "finding",
+];
 
 /// How many rules there may be: each is asked for by itself.
 pub const RULES_MAX: usize = 200;
