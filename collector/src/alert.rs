@@ -282,7 +282,10 @@ impl Alerting {
         }
         match &written {
             Err(error) if !self.is_refused => {
-                tracing::error!(error = error as &dyn std::error::Error, "alerts can't be written down, and so nobody is told");
+                tracing::error!(
+                    error = error as &dyn std::error::Error,
+                    "alerts can't be written down, and so nobody is told"
+                );
             }
             _ => {}
         }

@@ -114,7 +114,11 @@ fn alerts(config: &Config, root: &Node, tell: &mut impl FnMut(&[Step], String, &
     for (index, rule) in config.alerts.iter().enumerate() {
         let section = [Step::Key("alert".to_owned()), Step::Index(index)];
         if index == RULES_MAX {
-            tell(&section, format!("more than {RULES_MAX} [[alert]]"), "patterns such as group = \"billing*\" make one of many");
+            tell(
+                &section,
+                format!("more than {RULES_MAX} [[alert]]"),
+                "patterns such as group = \"billing*\" make one of many",
+            );
             return;
         }
         for says in rule.check() {

@@ -153,6 +153,31 @@ impl Links {
         self.to("/api/v1/dead-letters/export")
     }
 
+    /// What fires, and what fired.
+    pub fn alerts(&self) -> Href {
+        self.to("/alerts")
+    }
+
+    /// Whether webhooks were told.
+    pub fn alert_deliveries(&self) -> Href {
+        self.to("/alerts/deliveries")
+    }
+
+    /// Where an alert is silenced.
+    pub fn alert_silence(&self) -> Href {
+        self.to("/alerts/silence")
+    }
+
+    /// Where a rule is written.
+    pub fn alert_rule(&self) -> Href {
+        self.to("/alerts/rule")
+    }
+
+    /// The page that shows what an alert is about, by its address below ours.
+    pub fn of_alert(&self, page: &str) -> Href {
+        self.to(&format!("/{}", page.trim_start_matches(['/', '\\'])))
+    }
+
     /// How Sillage itself fares.
     pub fn status(&self) -> Href {
         self.to("/status")

@@ -211,7 +211,8 @@ mod tests {
                 match fired_at {
                     None => {
                         let since = held_since(&looks[resolved_at..=index]);
-                        let is_long = since.is_some_and(|since| now.nanos_since(since) >= timing.wait.as_nanos() as i64);
+                        let is_long =
+                            since.is_some_and(|since| now.nanos_since(since) >= timing.wait.as_nanos() as i64);
                         if *seen == Seen::Holds && is_long {
                             fired_at = Some(index);
                         }

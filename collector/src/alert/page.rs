@@ -47,7 +47,8 @@ impl Page {
                 format!("group/{}/{}?window={}", segment(source), segment(group), window(&WINDOWS, began, now))
             }
             Page::DeadLetters { narrowed } => {
-                let parameters: Vec<String> = narrowed.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+                let parameters: Vec<String> =
+                    narrowed.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
                 format!("dead-letters{}{}", if parameters.is_empty() { "" } else { "?" }, parameters.join("&"))
             }
             Page::Retries => format!("retries?window={}", window(&WINDOWS[..3], began, now)),

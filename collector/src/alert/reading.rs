@@ -154,7 +154,9 @@ impl Watched {
         let mut readings = match read {
             Ok(Ok(readings)) => readings,
             Ok(Err(error)) => Readings::blind(format!("the store can't answer: {error}")),
-            Err(_) => Readings::blind(format!("the store took longer than {} s to answer", QUESTION_TIME_MAX.as_secs())),
+            Err(_) => {
+                Readings::blind(format!("the store took longer than {} s to answer", QUESTION_TIME_MAX.as_secs()))
+            }
         };
         if readings.found.len() > SUBJECTS_MAX {
             readings.left_out = readings.found.len() - SUBJECTS_MAX;

@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use store::alert::{Alert, AlertState, Notification};
 use store::Timestamp;
+use store::alert::{Alert, AlertState, Notification};
 
 use super::reading::Labels;
 
@@ -125,7 +125,8 @@ impl Telling {
                 });
             }
         }
-        self.groups.retain(|_, told| !told.firing.is_empty() || told.at.is_none_or(|at| at.plus(pace.repeat_interval) > now));
+        self.groups
+            .retain(|_, told| !told.firing.is_empty() || told.at.is_none_or(|at| at.plus(pace.repeat_interval) > now));
         due
     }
 }
@@ -136,10 +137,13 @@ impl Told {
         self.see(firing, now);
         let is_past = |since: Timestamp, wait: Duration| now.nanos_since(since) >= wait.as_nanos() as i64;
         let loud = || firing.iter().filter(|heard| !heard.is_silenced).map(|heard| heard.alert);
-        let (new, known): (Vec<&Alert>, Vec<&Alert>) = loud().partition(|alert| !self.firing.contains_key(&alert.labels));
+        let (new, known): (Vec<&Alert>, Vec<&Alert>) =
+            loud().partition(|alert| !self.firing.contains_key(&alert.labels));
         let over = self.over_since.iter().filter(|(_, since)| is_past(**since, pace.group_interval));
-        let over: Vec<Alert> = over.filter_map(|(labels, since)| self.firing.get(labels).map(|alert| resolved(alert, *since))).collect();
-        let waited = new.iter().filter_map(|alert| started(alert)).min().is_some_and(|since| is_past(since, pace.group_wait));
+        let over: Vec<Alert> =
+            over.filter_map(|(labels, since)| self.firing.get(labels).map(|alert| resolved(alert, *since))).collect();
+        let waited =
+            new.iter().filter_map(|alert| started(alert)).min().is_some_and(|since| is_past(since, pace.group_wait));
         let is_open = !self.firing.is_empty();
         let may_speak = !is_open || self.at.is_none_or(|at| is_past(at, pace.group_interval));
         let repeats = !known.is_empty() && self.at.is_some_and(|at| is_past(at, pace.repeat_interval));

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use store::Timestamp;
 use store::alert::{Alert, AlertState, Rule};
 use store::config::Period;
-use store::Timestamp;
 
 use super::book::Change;
 use super::machine::{Phase, Seen, Timing, step};
@@ -304,6 +304,3 @@ fn tell(alert: &mut Alert, phase: Phase) {
     alert.started_at = started.map(|at| at.to_string());
     alert.ended_at = ended.map(|at| at.to_string());
 }
-
-#[cfg(test)]
-mod tests;

@@ -30,7 +30,9 @@ fn checked(glob: &str) -> Result<String, String> {
         () if body.starts_with('!') => format!("`{glob}` excludes twice"),
         () if glob.len() > GLOB_BYTES_MAX => format!("a pattern of more than {GLOB_BYTES_MAX} bytes matches no name"),
         () if body.contains(['[', ']', '{', '}']) => {
-            format!("`{glob}` is no pattern: only `*` (any text) and `?` (one character) are understood; give several as a list")
+            format!(
+                "`{glob}` is no pattern: only `*` (any text) and `?` (one character) are understood; give several as a list"
+            )
         }
         () => return Ok(glob.to_owned()),
     };

@@ -43,7 +43,6 @@ impl Rule {
     }
 }
 
-
 impl Threshold {
     fn to_toml(&self) -> String {
         match self {

@@ -90,9 +90,8 @@ pub enum FindingKind {
 }
 
 /// What belongs to us in an alert's labels.
-pub const OWN_LABELS: [&str; 11] = [
-    "alertname", "kind", "severity", "source", "group", "topic", "type", "consumer", "cause", "exception", "finding",
-];
+pub const OWN_LABELS: [&str; 11] =
+    ["alertname", "kind", "severity", "source", "group", "topic", "type", "consumer", "cause", "exception", "finding"];
 
 /// How many rules there may be: each is asked for by itself.
 pub const RULES_MAX: usize = 200;
@@ -112,7 +111,8 @@ const FLOWS_OVER_MAX: Duration = Duration::from_secs(24 * 3_600);
 impl Rule {
     /// The rules that hold where none is configured.
     pub fn defaults() -> Vec<Rule> {
-        let rule = |name: &str, kind, wait_s| Rule { wait: Period(Duration::from_secs(wait_s)), ..Rule::new(name, kind) };
+        let rule =
+            |name: &str, kind, wait_s| Rule { wait: Period(Duration::from_secs(wait_s)), ..Rule::new(name, kind) };
         vec![
             rule("consumer group is stopped or stalled", Kind::GroupState, 120),
             rule("dead letters have a new cause", Kind::DeadLetterCause, 0),
@@ -159,7 +159,11 @@ impl Rule {
         for key in given.iter().filter(|key| !COMMON.contains(key)) {
             if !row.needs.contains(key) && !row.takes.contains(key) {
                 let known: Vec<&str> = row.needs.iter().chain(row.takes).copied().collect();
-                wrong.push(format!("`{key}` says nothing in a rule of kind {}, which takes {}", row.name, known.join(", ")));
+                wrong.push(format!(
+                    "`{key}` says nothing in a rule of kind {}, which takes {}",
+                    row.name,
+                    known.join(", ")
+                ));
             }
         }
         for key in row.needs.iter().filter(|key| !given.contains(key)) {
@@ -170,7 +174,12 @@ impl Rule {
         {
             wrong.push(says);
         }
-        let periods = [("for", Some(self.wait)), ("keep_firing", Some(self.keep_firing)), ("over", self.over), ("within", self.within)];
+        let periods = [
+            ("for", Some(self.wait)),
+            ("keep_firing", Some(self.keep_firing)),
+            ("over", self.over),
+            ("within", self.within),
+        ];
         let of_flows = matches!(self.kind, Kind::FlowTime | Kind::MissingReaction | Kind::Finding);
         for (key, period) in periods {
             let most = if of_flows && matches!(key, "over" | "within") { FLOWS_OVER_MAX } else { PERIOD_MAX };
@@ -186,7 +195,9 @@ impl Rule {
         if self.percentile.is_some_and(|percentile| !(1..=99).contains(&percentile)) {
             wrong.push("`percentile` is a whole number from 1 to 99, such as 50 or 99".to_owned());
         }
-        for (key, empty) in [("state", self.state.as_deref() == Some(&[])), ("finding", self.finding.as_deref() == Some(&[]))] {
+        for (key, empty) in
+            [("state", self.state.as_deref() == Some(&[])), ("finding", self.finding.as_deref() == Some(&[]))]
+        {
             if empty {
                 wrong.push(format!("`{key}` is an empty list: leave it out to mean the usual ones"));
             }
@@ -241,7 +252,10 @@ impl Rule {
         let measure = self.kind.row().measure;
         let [above, below] = [("above", &self.above), ("below", &self.below)];
         let number = |(key, threshold): (&str, &Option<Threshold>)| -> Result<Option<f64>, String> {
-            threshold.as_ref().map(|threshold| threshold.number(measure).map_err(|says| format!("`{key}`: {says}"))).transpose()
+            threshold
+                .as_ref()
+                .map(|threshold| threshold.number(measure).map_err(|says| format!("`{key}`: {says}")))
+                .transpose()
         };
         let (above, below) = (number(above)?, number(below)?);
         let rises = measure != Measure::Bytes;

@@ -35,11 +35,12 @@ impl Threshold {
         };
         let plain = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
         match measure {
-            Measure::Count => plain.ok_or_else(|| format!("`{text}` is no number: write one without a unit, such as 1000")),
-            Measure::Time => text
-                .parse::<Period>()
-                .map(|period| period.0.as_secs_f64() * 1e3)
-                .map_err(|error| error.to_string()),
+            Measure::Count => {
+                plain.ok_or_else(|| format!("`{text}` is no number: write one without a unit, such as 1000"))
+            }
+            Measure::Time => {
+                text.parse::<Period>().map(|period| period.0.as_secs_f64() * 1e3).map_err(|error| error.to_string())
+            }
             Measure::Bytes => text.parse::<Size>().map(|size| size.0 as f64).map_err(|error| error.to_string()),
             Measure::Share => {
                 let percent = text.strip_suffix('%').and_then(|text| text.trim().parse::<f64>().ok());

@@ -153,12 +153,8 @@ impl Follow {
 
     async fn judge_due(&mut self, watched: &Watched, around: Around<'_>) -> Result<(), StoreError> {
         let started = Instant::now();
-        let mut due: Vec<(Timestamp, Key)> = self
-            .waiting
-            .iter()
-            .filter(|(_, due)| **due <= around.now)
-            .map(|(key, due)| (*due, key.clone()))
-            .collect();
+        let mut due: Vec<(Timestamp, Key)> =
+            self.waiting.iter().filter(|(_, due)| **due <= around.now).map(|(key, due)| (*due, key.clone())).collect();
         due.sort_by_key(|(due, _)| *due);
         for (_, key) in due.into_iter().take(FLOWS_PER_LOOK) {
             if started.elapsed() > LOOK_TIME_MAX {

@@ -73,7 +73,11 @@ fn reading(id: &str, cause: &Cause<'_>, is_new: Option<bool>) -> Reading {
     Reading {
         labels: cause_labels(id, name, consumer, cause),
         value: is_new.map(|is_new| if is_new && cause.open > 0 { 1.0 } else { 0.0 }),
-        says: format!("new cause{whose}: {}, {text} on {}", name.unwrap_or("no exception told"), cause.topics.join(", ")),
+        says: format!(
+            "new cause{whose}: {}, {text} on {}",
+            name.unwrap_or("no exception told"),
+            cause.topics.join(", ")
+        ),
         text,
         page: Page::DeadLetters { narrowed: vec![("cause", id.to_owned())] },
     }

@@ -19,7 +19,9 @@ pub async fn retries(watched: &Watched, around: Around<'_>) -> Result<Readings, 
     let answer = retries::list(around.store, Period { window, step: window, now: around.now }).await?;
     let takes = |consumer: &&retries::Consumer| {
         let source = consumer.source.as_ref().map_or("", |source| source.as_str());
-        watched.source.takes(source) && watched.topic.takes(&consumer.topic) && watched.consumer.takes(&consumer.consumer)
+        watched.source.takes(source)
+            && watched.topic.takes(&consumer.topic)
+            && watched.consumer.takes(&consumer.consumer)
     };
     let found = answer.consumers.iter().filter(takes).map(|consumer| {
         let name = if consumer.consumer.is_empty() { "a consumer that is not told" } else { &consumer.consumer };
@@ -64,7 +66,12 @@ pub async fn errors(watched: &Watched, around: Around<'_>) -> Result<Readings, S
         Reading {
             labels: labels([("consumer", &row.value)]),
             value: Some(rate),
-            says: format!("{text} of what {} processed in {} failed ({wrong} of {})", row.value, told(window), row.count),
+            says: format!(
+                "{text} of what {} processed in {} failed ({wrong} of {})",
+                row.value,
+                told(window),
+                row.count
+            ),
             text,
             page: Page::Flows(query.to_string()),
         }

@@ -43,7 +43,10 @@ fn a_mistake_names_its_key_first_and_says_what_would_be_right() {
         (r#""kind": "lag_records", "above": "30s""#, "`above`: `30s` is no number"),
         (r#""kind": "error_rate", "above": 5"#, "`above`: `5` is no share: write it as 5% or 0.05"),
         (r#""kind": "lag_time""#, "`kind` lag_time needs the key above"),
-        (r#""kind": "source_down", "above": 3"#, "`above` says nothing in a rule of kind source_down, which takes source"),
+        (
+            r#""kind": "source_down", "above": 3"#,
+            "`above` says nothing in a rule of kind source_down, which takes source",
+        ),
         (r#""kind": "lag_time", "above": "1s", "below": "2s""#, "`below` is where it stops"),
         (r#""kind": "disk_low", "below": "2GiB", "above": "1GiB""#, "`above` is where it stops"),
         (r#""kind": "lag_time", "above": "1s", "group": "bill[ing]""#, "`bill[ing]` is no pattern"),

@@ -78,7 +78,9 @@ fn missing(watched: &Watched, flow: &Flow, asked: Option<&Position>) -> Option<S
 /// What is wrong in it, of the kinds that the rule names.
 fn findings(watched: &Watched, flow: &Flow) -> Vec<Sample> {
     let kinds = watched.rule.finding.as_deref();
-    let is_meant = |kind: &str| kinds.is_none_or(|kinds| kinds.iter().copied().map(FindingKind::as_str).any(|meant| meant == kind));
+    let is_meant = |kind: &str| {
+        kinds.is_none_or(|kinds| kinds.iter().copied().map(FindingKind::as_str).any(|meant| meant == kind))
+    };
     let found = flow.findings.iter().filter(|finding| is_meant(finding.kind));
     let samples = found.filter_map(|finding| {
         let about = finding.position.as_ref();
