@@ -150,17 +150,22 @@ impl Alerting {
     }
 
     async fn run(mut self) {
-        let mut lines = self.setup.journal.watch();
+        let stop = self.setup.stop.clone();
         loop {
             let tick = self.rules.config.interval.0.min(TICK_MAX);
             tokio::select! {
-                () = self.setup.stop.cancelled() => return,
+                () = stop.cancelled() => return,
                 Ok(()) = self.setup.rules.changed() => {
                     self.take_rules();
                     self.tracked.keep_rules(&self.rules.rules, self.setup.clock.now());
                 }
-                Ok(()) = lines.changed() => self.take_lines().await,
-                () = tokio::time::sleep(tick) => self.look().await,
+                () = tokio::time::sleep(tick) => {
+                    self.take_lines().await;
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = self.look() => {}
+                    }
+                }
             }
             self.write().await;
             self.post();
@@ -198,8 +203,11 @@ impl Alerting {
         Ok(lines)
     }
 
-    /// Takes what people decided since.
+    /// Takes what people decided since. The journal is read whole each time, so not for lines of our own.
     async fn take_lines(&mut self) {
+        if *self.setup.journal.watch().borrow() <= self.line {
+            return;
+        }
         match self.lines().await {
             Ok(lines) => lines.iter().for_each(|line| self.take(line)),
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "can't read what was silenced"),
@@ -244,9 +252,6 @@ impl Alerting {
             asked.due = started + interval.max(took * (REST + 1));
             asked.note(&readings, now, took);
             self.tracked.look(&asked.watched, readings, now);
-            if self.setup.stop.is_cancelled() {
-                return;
-            }
         }
         self.silences.end(self.setup.clock.now());
     }
@@ -255,9 +260,14 @@ impl Alerting {
     async fn write(&mut self) {
         let now = self.setup.clock.now();
         let changes = self.tracked.unsaved(now);
-        let mut written = book::write_changes(&self.setup.journal, &changes).await;
-        if written.is_ok() {
-            self.tracked.saved(&changes, now);
+        let mut refusal = None;
+        let mut lines = Vec::new();
+        match book::write_changes(&self.setup.journal, &changes).await {
+            Ok(written) => {
+                lines = written;
+                self.tracked.saved(&changes, now);
+            }
+            Err(error) => refusal = Some(error),
         }
         let config = &self.rules.config;
         let pace = Pace {
@@ -276,12 +286,21 @@ impl Alerting {
         let due = self.telling.due(&heard, &self.rules.told_to(), &self.rules.webhooks, pace, now);
         for notification in due {
             match book::write_notification(&self.setup.journal, &notification).await {
-                Ok(()) => self.telling.take(&notification),
-                Err(error) => written = Err(error),
+                Ok(line) => {
+                    lines.push(line);
+                    self.telling.take(&notification);
+                }
+                Err(error) => refusal = Some(error),
             }
         }
-        match &written {
-            Err(error) if !self.is_refused => {
+        for line in lines {
+            // Where somebody wrote in between, that is still to be read.
+            if line == self.line + 1 {
+                self.line = line;
+            }
+        }
+        match &refusal {
+            Some(error) if !self.is_refused => {
                 tracing::error!(
                     error = error as &dyn std::error::Error,
                     "alerts can't be written down, and so nobody is told"
@@ -289,7 +308,7 @@ impl Alerting {
             }
             _ => {}
         }
-        self.is_refused = written.is_err();
+        self.is_refused = refusal.is_some();
     }
 
     /// Puts up how everything stands.

@@ -165,26 +165,3 @@ pub enum Ended {
     /// The receiver said 410: it wants no more, until the configuration changes.
     Disabled,
 }
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// An alert that fires.
-    pub fn alert(name: &str, labels: &[(&str, &str)]) -> Alert {
-        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Alert {
-            name: name.to_owned(),
-            kind: "lag_time".to_owned(),
-            severity: Severity::Warning,
-            state: AlertState::Firing,
-            labels,
-            value: "41 s".to_owned(),
-            summary: String::new(),
-            page: String::new(),
-            since: String::new(),
-            started_at: None,
-            ended_at: None,
-        }
-    }
-}

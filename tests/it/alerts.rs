@@ -95,7 +95,12 @@ fn rules_are_read_again_on_a_hangup_and_a_bad_file_changes_nothing_and_is_shown(
     let sillage = home.serve();
     let hang_up = || Command::new("kill").args(["-HUP", &sillage.pid().to_string()]).status().unwrap();
     let names = |all: &Value| {
-        all["rules"].as_array().unwrap().iter().map(|rule| rule["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        all["rules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|rule| rule["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     home.configure("[[alert]]\nname = \"bad\"\nkind = \"lag_time\"\nabov = \"30s\"\n");
     hang_up();

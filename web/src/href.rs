@@ -159,7 +159,7 @@ impl Links {
     }
 
     /// Whether webhooks were told.
-    pub fn alert_deliveries(&self) -> Href {
+    pub fn deliveries(&self) -> Href {
         self.to("/alerts/deliveries")
     }
 

@@ -53,26 +53,28 @@ impl Change {
     }
 }
 
-/// Writes how alerts stand, several to a line; gives how many were written.
-pub async fn write_changes(journal: &Journal, changes: &[Change]) -> Result<(), StoreError> {
+/// Writes how alerts stand, several to a line; gives the numbers of the lines.
+pub async fn write_changes(journal: &Journal, changes: &[Change]) -> Result<Vec<u64>, StoreError> {
     let mut rest = changes;
+    let mut lines = Vec::new();
     while !rest.is_empty() {
         let (now, later) = rest.split_at(fitting(rest, rest.len()));
-        journal.append(LineKind::Alert, ABOUT, SILLAGE, &Said { changes: now.to_vec() }).await?;
+        lines.push(journal.append(LineKind::Alert, ABOUT, SILLAGE, &Said { changes: now.to_vec() }).await?);
         rest = later;
     }
-    Ok(())
+    Ok(lines)
 }
 
-/// Writes what a webhook is to be told, under an id that is never given again. The alerts that don't fit are counted.
-pub async fn write_notification(journal: &Journal, notification: &Notification) -> Result<(), StoreError> {
+/// Writes what a webhook is to be told, under an id that is never given again. The alerts that don't fit are counted. Gives the
+/// number of the line.
+pub async fn write_notification(journal: &Journal, notification: &Notification) -> Result<u64, StoreError> {
     static WRITTEN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = WRITTEN.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let id = format!("msg_{:016x}{number:08x}", Timestamp::now().as_nanos());
     let mut told = notification.clone();
     told.alerts.truncate(fitting(&told.alerts, ALERTS_PER_NOTIFICATION));
     told.left_out += notification.alerts.len() - told.alerts.len();
-    journal.append(LineKind::Outbox, &id, SILLAGE, &Outbox::Told(told)).await.map(|_| ())
+    journal.append(LineKind::Outbox, &id, SILLAGE, &Outbox::Told(told)).await
 }
 
 /// How many of the first go into one line: at least one, at most `most`.

@@ -258,7 +258,8 @@ mod tests {
                 // Only what fired is ever resolved.
                 if let Phase::Resolved { started, ended } = phase {
                     prop_assert!(started <= ended);
-                    prop_assert!(matches!(before, Phase::Firing { .. } | Phase::Resolved { .. }));
+                    let had_fired = matches!(before, Phase::Firing { .. } | Phase::Resolved { .. });
+                    prop_assert!(had_fired, "{:?} after {:?}", phase, before);
                 }
             }
         }

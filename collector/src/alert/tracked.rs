@@ -80,7 +80,7 @@ impl Tracked {
             // What was resolved keeps the words that it fired with.
             if seen != Seen::Nothing && !matches!(phase, Phase::Resolved { .. }) {
                 one.alert.value = reading.text;
-                one.alert.summary = reading.says.chars().take(SUMMARY_LETTERS_MAX).collect();
+                one.alert.summary = summary(&reading.says, phase);
                 one.alert.page = reading.page.address(phase.began().unwrap_or(now), now);
             }
             one.settle(rule, &reading.labels, phase);
@@ -198,6 +198,12 @@ impl Tracked {
         }
         self.keep_rules(rules, now);
     }
+}
+
+/// One sentence: what is wrong, of what, since when.
+fn summary(says: &str, phase: Phase) -> String {
+    let says: String = says.chars().take(SUMMARY_LETTERS_MAX).collect();
+    phase.began().map_or(says.clone(), |since| format!("{says}, since {}", super::clock(since)))
 }
 
 /// Keeps what was just resolved.

@@ -136,8 +136,25 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::alert::tests::alert;
+    use crate::alert::{AlertState, Severity};
     use crate::fixture::at;
+
+    /// An alert that fires.
+    fn alert(name: &str, pairs: &[(&str, &str)]) -> Alert {
+        Alert {
+            name: name.to_owned(),
+            kind: "lag_time".to_owned(),
+            severity: Severity::Warning,
+            state: AlertState::Firing,
+            labels: labels(pairs),
+            value: "41 s".to_owned(),
+            summary: String::new(),
+            page: String::new(),
+            since: String::new(),
+            started_at: None,
+            ended_at: None,
+        }
+    }
 
     fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

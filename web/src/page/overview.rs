@@ -179,6 +179,7 @@ fn firing(state: &AppState) -> String {
     let loud = alerts.current.iter().filter(|standing| standing.silence.is_none());
     let firing = loud.filter(|standing| standing.alert.state == AlertState::Firing);
     let mut names: Vec<String> = firing.map(|standing| standing.alert.name.clone()).collect();
+    names.sort();
     names.dedup();
     if names.is_empty() { String::new() } else { wording::names(&names) }
 }

@@ -73,14 +73,14 @@ pub async fn show(frame: Frame, RawQuery(query): RawQuery) -> Response {
     let fields: Vec<Field> = HINTS
         .iter()
         .filter(|(key, _)| is_of_kind(key) || is_common(key))
-        .map(|(key, hint)| Field {
+        .map(|&(key, hint)| Field {
             key,
             value: value(key),
             hint: match kind.name {
-                "disk_low" => DISK_HINTS.iter().find(|(own, _)| own == key).map_or(hint, |(_, hint)| hint),
+                "disk_low" => DISK_HINTS.iter().find(|(own, _)| *own == key).map_or(hint, |(_, hint)| *hint),
                 _ => hint,
             },
-            is_needed: kind.needs.contains(key) || *key == "name",
+            is_needed: kind.needs.contains(&key) || key == "name",
         })
         .collect();
     let (toml, wrong) = match given.iter().any(|(name, _)| name == "name") {

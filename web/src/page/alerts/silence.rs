@@ -8,8 +8,8 @@ use axum::extract::{Extension, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use store::Timestamp;
-use store::alert::Alert;
 use store::alert::silence::{REASON_BYTES_MAX, SILENCES_MAX, Wanted, lift};
+use store::alert::{Alert, Alerts};
 
 use super::about;
 use crate::door::Visitor;
@@ -20,7 +20,7 @@ use crate::state::AppState;
 use crate::wording;
 
 /// For how long, to choose: the word in the form, what people call it, how long it is.
-pub const LENGTHS: [(&str, &str, Duration); 6] = [
+pub const LENGTHS: &[(&str, &str, Duration)] = &[
     ("30m", "30 minutes", Duration::from_secs(1_800)),
     ("2h", "2 hours", Duration::from_secs(7_200)),
     ("8h", "8 hours", Duration::from_secs(28_800)),
@@ -93,29 +93,35 @@ pub async fn act(
     let value = |name: &str| pairs(&form).find(|(field, _)| field == name).map(|(_, value)| value);
     let who = visitor.name.as_deref().unwrap_or("operator");
     let mut alerts = state.board.watch_alerts();
-    let is_in_force = if let Some(id) = value("lift") {
-        lift(&state.journal, &id, who).await?;
-        Box::new(move |alerts: &store::alert::Alerts| alerts.silences.iter().all(|silence| silence.id != id))
-            as Box<dyn Fn(&_) -> bool + Send>
-    } else {
-        let (rule, labels) = meant(&form).ok_or_else(|| wrong("The form names no rule. Nothing was changed."))?;
-        let lasts = value("lasts").unwrap_or_default();
-        let length = LENGTHS.iter().find(|(word, ..)| *word == lasts).map(|(.., length)| *length);
-        let length =
-            length.ok_or_else(|| wrong("A silence needs an end: choose for how long. Nothing was changed."))?;
-        let reason = value("reason").unwrap_or_default().trim().to_owned();
-        if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
-            let most = wording::bytes(REASON_BYTES_MAX as u64);
-            return Err(wrong(&format!("A silence needs a reason of at most {most}. Nothing was changed.")));
+    let (id, holds) = match value("lift") {
+        Some(id) => {
+            lift(&state.journal, &id, who).await?;
+            (id, false)
         }
-        if alerts.borrow().silences.len() >= SILENCES_MAX {
-            return Err(wrong("There are too many silences: lift some first. Nothing was changed."));
+        None => {
+            if alerts.borrow().silences.len() >= SILENCES_MAX {
+                return Err(wrong("There are too many silences: lift some first. Nothing was changed."));
+            }
+            let wanted = wanted(&form).map_err(|says| wrong(&format!("{says} Nothing was changed.")))?;
+            (wanted.begin(&state.journal, who).await?, true)
         }
-        let until = Timestamp::now().plus(length);
-        let id = Wanted { rule, labels, until, reason }.begin(&state.journal, who).await?;
-        Box::new(move |alerts: &store::alert::Alerts| alerts.silences.iter().any(|silence| silence.id == id))
     };
+    let is_shown = |alerts: &Alerts| alerts.silences.iter().any(|silence| silence.id == id);
     // It holds already; this is only so that the page shows it.
-    let _ = tokio::time::timeout(IN_FORCE_WITHIN, alerts.wait_for(|alerts| is_in_force(alerts))).await;
+    let _ = tokio::time::timeout(IN_FORCE_WITHIN, alerts.wait_for(|alerts| is_shown(alerts) == holds)).await;
     Ok(Redirect::to(frame.links.alerts().as_str()).into_response())
+}
+
+/// What a form wants to be silent; what is wrong with it in a sentence.
+fn wanted(form: &str) -> Result<Wanted, String> {
+    let value = |name: &str| pairs(form).find(|(field, _)| field == name).map(|(_, value)| value).unwrap_or_default();
+    let (rule, labels) = meant(form).ok_or("The form names no rule.")?;
+    let lasts = value("lasts");
+    let length = LENGTHS.iter().find(|(word, ..)| *word == lasts).map(|(.., length)| *length);
+    let length = length.ok_or("A silence needs an end: choose for how long.")?;
+    let reason = value("reason").trim().to_owned();
+    if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+        return Err(format!("A silence needs a reason of at most {}.", wording::bytes(REASON_BYTES_MAX as u64)));
+    }
+    Ok(Wanted { rule, labels, until: Timestamp::now().plus(length), reason })
 }
