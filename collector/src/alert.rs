@@ -249,7 +249,9 @@ impl Alerting {
             let started = Instant::now();
             let readings = asked.watched.read(around).await;
             let took = started.elapsed();
-            asked.due = started + interval.max(took * (REST + 1));
+            // What stands on the board costs nothing to look at, and is told an interval sooner so.
+            let every = if asked.watched.is_on_board() { interval.min(TICK_MAX) } else { interval };
+            asked.due = started + every.max(took * (REST + 1));
             asked.note(&readings, now, took);
             self.tracked.look(&asked.watched, readings, now);
         }

@@ -9,7 +9,8 @@ use store::config::Period;
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How often each rule is looked at. 10 seconds by default: as often as consumer groups are.
+    /// How often each rule asks the store; those on groups and sources are looked at every second, because that costs nothing. 10 seconds by
+    /// default: as often as consumer groups are asked for.
     pub interval: Period,
     /// How long the first word of a rule's alerts waits for others of the same rule. 5 seconds by default: less than an interval, so that
     /// nobody is told late.

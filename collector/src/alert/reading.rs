@@ -148,6 +148,21 @@ impl Watched {
         })
     }
 
+    /// Whether all that it looks at stands on the board, so that no question to the store is needed.
+    pub fn is_on_board(&self) -> bool {
+        match self.rule.kind {
+            Kind::LagRecords | Kind::LagTime | Kind::GroupState | Kind::NoMembers | Kind::SourceDown => true,
+            Kind::RetryRate
+            | Kind::DeadLetters
+            | Kind::DeadLetterCause
+            | Kind::FlowTime
+            | Kind::MissingReaction
+            | Kind::ErrorRate
+            | Kind::Finding
+            | Kind::DiskLow => false,
+        }
+    }
+
     /// Takes its readings. Never fails: what went wrong is why nothing is seen.
     pub async fn read(&mut self, around: Around<'_>) -> Readings {
         let read = tokio::time::timeout(QUESTION_TIME_MAX, self.ask(around)).await;
