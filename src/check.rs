@@ -64,6 +64,9 @@ fn described(config: &Config) -> String {
     for source in &config.sources {
         text.push_str(&format!("  source    {} ({})\n", source.name(), kind(source)));
     }
+    let rules = config.rules();
+    let usual = if rules.are_default { " (the usual ones, because there is no [[alert]])" } else { "" };
+    text.push_str(&format!("  alerts    {} rules{usual}\n", rules.rules.len()));
     text
 }
 

@@ -49,8 +49,20 @@ pub struct Config {
     pub redrive: store::redrive::Config,
     /// `[[webhook]]`: who is told of alerts.
     pub webhooks: Vec<collector::webhook::Config>,
+    /// `[[alert]]`: what somebody is to be told of.
+    pub alerts: Vec<store::alert::Rule>,
+    /// `[alerting]`: how often that is looked at, and how soon it is told.
+    pub alerting: collector::alert::Config,
     /// What was said, and not left to its default.
     pub named: Named,
+}
+
+impl Config {
+    /// The alert rules that it asks for.
+    pub fn rules(&self) -> collector::alert::Rules {
+        let webhooks = self.webhooks.iter().map(|webhook| webhook.name.clone()).collect();
+        collector::alert::Rules::new(self.alerts.clone(), webhooks, self.alerting.clone())
+    }
 }
 
 /// Whether some settings were said, or left to their defaults.
@@ -123,7 +135,7 @@ struct Section {
 }
 
 /// All sections. A known section of a later version is refused rather than ignored: whoever writes it relies on it.
-const SECTIONS: [Section; 12] = [
+const SECTIONS: [Section; 13] = [
     Section { name: "web", repeats: false, built: true },
     Section { name: "access", repeats: true, built: true },
     Section { name: "otlp", repeats: false, built: true },
@@ -134,7 +146,8 @@ const SECTIONS: [Section; 12] = [
     Section { name: "convention", repeats: true, built: true },
     Section { name: "consumer", repeats: true, built: true },
     Section { name: "webhook", repeats: true, built: true },
-    Section { name: "alert", repeats: true, built: false },
+    Section { name: "alert", repeats: true, built: true },
+    Section { name: "alerting", repeats: false, built: true },
     Section { name: "redrive", repeats: false, built: true },
 ];
 
@@ -209,6 +222,8 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     let registry = single("registry", &root, &mut mistakes);
     let redrive = single("redrive", &root, &mut mistakes);
     let webhooks = repeated("webhook", &root, &mut mistakes);
+    let alerts = repeated("alert", &root, &mut mistakes);
+    let alerting = single("alerting", &root, &mut mistakes);
     let (
         Some(web),
         Some(access),
@@ -221,7 +236,23 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
         Some(registry),
         Some(redrive),
         Some(webhooks),
-    ) = (web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, webhooks)
+        Some(alerts),
+        Some(alerting),
+    ) = (
+        web,
+        access,
+        otlp,
+        store,
+        sources,
+        redact,
+        conventions,
+        consumers,
+        registry,
+        redrive,
+        webhooks,
+        alerts,
+        alerting,
+    )
     else {
         return Err(in_order(mistakes, &unreadable, source));
     };
@@ -237,6 +268,8 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
         registry,
         redrive,
         webhooks,
+        alerts,
+        alerting,
         named,
     };
     check::check(&config, &root, &mut mistakes);

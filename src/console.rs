@@ -13,11 +13,13 @@ use anyhow::Context;
 use collector::correlate::failure::own::{self, Own};
 use collector::decode::{Decoder, registry};
 use collector::redact::{self, Redactor};
-use collector::{otlp, source, webhook};
+use collector::{alert, otlp, source, webhook};
+use store::clock::Clock;
 use store::groups::Consumer;
 use store::{Board, Journal, LagSeries, Store};
 use subtle::ConstantTimeEq;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +53,8 @@ pub struct Settings<'a> {
     pub webhooks: Vec<webhook::Config>,
     /// The address under which people reach the console, for links.
     pub base: String,
+    /// `[[alert]]` and `[alerting]`.
+    pub rules: alert::Rules,
     /// `[[access]]`: who may send where others reach the OTLP ports.
     pub access: &'a [web::Access],
 }
@@ -66,6 +70,8 @@ pub struct Collecting {
     board: Arc<Board>,
     otlp: otlp::Otlp,
     sources: source::Running,
+    /// The rules in force: new ones are sent to whoever looks at them.
+    rules: watch::Sender<alert::Rules>,
     stop_otlp: CancellationToken,
     stop_sources: CancellationToken,
 }
@@ -83,7 +89,7 @@ pub struct Console {
 impl Collecting {
     /// Opens the store, and starts what fills it.
     pub async fn start(settings: Settings<'_>) -> anyhow::Result<Collecting> {
-        let Settings { store, otlp, sources, redact, conventions, consumers, registry, webhooks, base, access } =
+        let Settings { store, otlp, sources, redact, conventions, consumers, registry, webhooks, rules, base, access } =
             settings;
         let allow = allow(access)?;
         let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
@@ -111,6 +117,16 @@ impl Collecting {
         for task in webhook::start(setup).await? {
             sources.also(Some(task));
         }
+        let rules = watch::Sender::new(rules);
+        let alerts = alert::start(alert::Setup {
+            rules: rules.subscribe(),
+            store: store.clone(),
+            board: board.clone(),
+            journal: journal.clone(),
+            clock: Clock::default(),
+            stop: stop_sources.clone(),
+        });
+        sources.also(Some(alerts.await?));
         let otlp = otlp::start(otlp::Setup {
             config: otlp,
             store: store.clone(),
@@ -130,9 +146,15 @@ impl Collecting {
             board,
             otlp,
             sources,
+            rules,
             stop_otlp,
             stop_sources,
         })
+    }
+
+    /// Puts other alert rules in force, or says why those that were given are not.
+    pub fn change_rules(&self, change: impl FnOnce(&mut alert::Rules)) {
+        self.rules.send_modify(change);
     }
 
     /// Opens the console to it. Where that fails, the collector is stopped again.

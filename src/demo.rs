@@ -78,6 +78,7 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
     broker.create_topics(&::demo::TOPICS, ::demo::PARTITIONS)?;
     config.sources = vec![watched(&broker)];
     let is_kept = config.named.data.then(|| config.store.path.display().to_string());
+    let rules = config.rules();
     let Config {
         web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, webhooks, ..
     } = config;
@@ -93,6 +94,7 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
         registry,
         webhooks,
         base,
+        rules,
         access: &access,
     };
     let collecting = Collecting::start(settings).await?;

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use collector::source;
+use store::Timestamp;
 use tokio::runtime::Builder;
 
 use crate::cli;
@@ -10,11 +11,12 @@ use crate::config::{self, Config, Given};
 use crate::console::{Collecting, Settings};
 use crate::failure::Failure;
 use crate::log;
-use crate::signal::Signals;
+use crate::signal::{Reloads, Signals};
 
 /// Runs until the first signal.
 pub fn run(serve: cli::Serve) -> Result<(), Failure> {
-    let loaded = config::load(&Given::from_cli(&serve.common, Some(&serve.place)))?;
+    let given = Given::from_cli(&serve.common, Some(&serve.place));
+    let loaded = config::load(&given)?;
     log::start(serve.common.log.as_deref())?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut config = loaded.config;
@@ -27,11 +29,13 @@ pub fn run(serve: cli::Serve) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| anyhow::Error::new(error).context("can't start threads"))?;
-    runtime.block_on(until_stopped(config)).map_err(Failure::from)
+    runtime.block_on(until_stopped(config, given)).map_err(Failure::from)
 }
 
-async fn until_stopped(config: Config) -> anyhow::Result<()> {
+async fn until_stopped(config: Config, given: Given) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
+    let mut reloads = Reloads::listen()?;
+    let rules = config.rules();
     let described: Vec<String> = config.sources.iter().map(|source| format!("{}", source.name())).collect();
     let data = config.store.path.display().to_string();
     let Config {
@@ -49,6 +53,7 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
         registry,
         webhooks,
         base,
+        rules,
         access: &access,
     };
     let starting = async { Collecting::start(settings).await?.open(web, access.clone()).await };
@@ -64,14 +69,36 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
         env!("CARGO_PKG_VERSION"),
         console.url,
     ));
-    let failed = tokio::select! {
-        () = signals.next() => None,
-        error = console.failed() => Some(error),
+    let failed = loop {
+        tokio::select! {
+            () = signals.next() => break None,
+            error = console.failed() => break Some(error),
+            () = reloads.next() => reload(&given, console.collecting()),
+        }
     };
     tracing::info!("stopping; once more stops at once");
     signals.next_one_ends_all();
     let stopped = console.stop().await;
     failed.map_or(stopped, Err)
+}
+
+/// Reads the configuration again, and puts its alert rules in force. Where it is bad, those before it stay, and pages say so too.
+fn reload(given: &Given, collecting: &Collecting) {
+    match config::load(given) {
+        Ok(loaded) => {
+            loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            let rules = loaded.config.rules();
+            tracing::info!(
+                "read the configuration again: {} alert rules are in force; what else changed is at the next start",
+                rules.rules.len()
+            );
+            collecting.change_rules(|in_force| *in_force = rules);
+        }
+        Err(refused) => {
+            tracing::error!("the configuration can't be used, so the alert rules before it stay in force:\n{refused}");
+            collecting.change_rules(|in_force| in_force.refused = Some((Timestamp::now(), refused.to_string())));
+        }
+    }
 }
 
 /// Tells something on stdout. Nobody may be listening there any more: that is no reason to stop.

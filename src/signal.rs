@@ -1,10 +1,25 @@
-//! When to stop: the first Ctrl-C or SIGTERM stops in order, a second one at once.
+//! When to stop: the first Ctrl-C or SIGTERM stops in order, a second one at once. When to read the configuration again: SIGHUP.
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What shells give as the exit code of a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: i32 = 130;
+
+/// The signal that asks to read the configuration again.
+pub struct Reloads(Signal);
+
+impl Reloads {
+    /// Begins to listen; from now on the end of a terminal ends the process no more.
+    pub fn listen() -> anyhow::Result<Reloads> {
+        Ok(Reloads(signal(SignalKind::hangup()).context("can't listen for signals")?))
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
 
 /// The signals that stop us.
 pub struct Signals {

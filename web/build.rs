@@ -15,15 +15,16 @@ fn main() {
     let css = joined(&assets.join("css"), "css");
     let js = joined(&assets.join("js"), "js");
     let icon = fs::read(assets.join("icon.svg")).expect("assets/icon.svg is there");
+    let firing = fs::read(assets.join("icon-firing.svg")).expect("assets/icon-firing.svg is there");
 
     // FNV-1a: only has to differ when the files do.
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in css.iter().chain(&js).chain(&icon) {
+    for byte in css.iter().chain(&js).chain(&icon).chain(&firing) {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
     let folder = out.join("assets");
     fs::create_dir_all(&folder).expect("OUT_DIR can be written");
-    for (name, bytes) in [("sillage.css", css), ("sillage.js", js), ("icon.svg", icon)] {
+    for (name, bytes) in [("sillage.css", css), ("sillage.js", js), ("icon.svg", icon), ("icon-firing.svg", firing)] {
         fs::write(folder.join(name), bytes).expect("OUT_DIR can be written");
     }
     // rust-embed wants its folder as a literal; reading $OUT_DIR there needs a feature of it with five more crates.

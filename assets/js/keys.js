@@ -3,7 +3,7 @@
  */
 {
   const prefix = document.body.dataset.prefix ?? '';
-  const pages = { o: '/', f: '/flows', l: '/live', t: '/topics', r: '/retries', d: '/dead-letters', s: '/status', h: '/help' };
+  const pages = { o: '/', f: '/flows', l: '/live', t: '/topics', r: '/retries', d: '/dead-letters', s: '/status', a: '/alerts', h: '/help' };
   let waiting = 0;
 
   const typing = (target) => target instanceof HTMLElement

@@ -23,6 +23,14 @@ customElements.define('live-region', class LiveRegionElement extends HTMLElement
     return document.hidden || this.held || this.contains(document.activeElement)
       || (selected && !selected.isCollapsed && this.contains(selected.anchorNode));
   }
+  /** The browser's title and icon, and the count beside the link to the alerts, tell what fires whichever page is open. */
+  announce(page) {
+    if (document.title !== page.title) document.title = page.title;
+    for (const its of ['link[rel=icon]', 'nav a[href$="/alerts"]']) {
+      const [old, fresh] = [document.querySelector(its), page.querySelector(its)];
+      if (old && fresh && old.outerHTML !== fresh.outerHTML) old.replaceWith(document.importNode(fresh, true));
+    }
+  }
   async refresh() {
     if (this.busy || this.rests()) return;
     this.busy = true;
@@ -36,6 +44,7 @@ customElements.define('live-region', class LiveRegionElement extends HTMLElement
           this.was = fresh.innerHTML;
           this.replaceChildren(...document.importNode(fresh, true).childNodes);
         }
+        this.announce(page);
         this.removeAttribute('data-lost');
       } else this.setAttribute('data-lost', '');
     } catch {

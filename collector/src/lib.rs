@@ -20,7 +20,8 @@ pub mod redact; // taken out before anything is kept
 // What it hangs together with.
 pub mod correlate; // ids and coordinates under the names that each convention gives them
 
-// Who is told.
+// What is told of it, and to whom.
+pub mod alert; // rules, and what they hold for
 mod tls; // whom we believe that they are who they say
 pub mod webhook; // what is told of alerts, and to whom
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use collector::webhook::WEBHOOKS_MAX;
+use store::alert::rule::RULES_MAX;
 
-use super::mistake::Mistake;
-use super::tree::{Node, Place, Step};
+use super::mistake::{Mistake, nearest};
+use super::tree::{Node, Place, Step, Value};
 use super::{Config, chain, path};
 
 /// Tells what is wrong with settings that could be read one by one.
@@ -84,6 +85,7 @@ pub fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
             tell(&steps, says, "");
         }
     }
+    alerts(config, root, &mut tell);
     let mut conventions = BTreeMap::new();
     for (index, convention) in config.conventions.iter().enumerate() {
         let steps = [Step::Key("convention".to_owned()), Step::Index(index), Step::Key("name".to_owned())];
@@ -114,6 +116,61 @@ pub fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
             );
         }
     }
+}
+
+/// What is wrong with `[alerting]` and each `[[alert]]`.
+fn alerts(config: &Config, root: &Node, tell: &mut impl FnMut(&[Step], String, &str)) {
+    for says in config.alerting.check() {
+        let section = path(&["alerting"]);
+        let steps = [&section[..], &key_in(&says, root.at(&section))].concat();
+        tell(&steps, says, "");
+    }
+    let webhooks = names_of("webhook", root);
+    let mut names = BTreeMap::new();
+    for (index, rule) in config.alerts.iter().enumerate() {
+        let section = [Step::Key("alert".to_owned()), Step::Index(index)];
+        if index == RULES_MAX {
+            tell(
+                &section,
+                format!("more than {RULES_MAX} [[alert]]"),
+                "patterns such as group = \"billing*\" make one of many",
+            );
+            return;
+        }
+        for says in rule.check() {
+            let steps = [&section[..], &key_in(&says, root.at(&section))].concat();
+            tell(&steps, format!("{says} ([[alert]] `{}`)", rule.name), "");
+        }
+        if names.insert(rule.name.as_str(), index).is_some() {
+            let steps = [&section[..], &path(&["name"])].concat();
+            let says = format!("two [[alert]] are called `{}`", rule.name);
+            tell(&steps, says, "give each its own name: it is what its alerts are told apart by");
+        }
+        for (number, webhook) in rule.webhooks.iter().flatten().enumerate() {
+            if webhooks.contains(&webhook.as_str()) {
+                continue;
+            }
+            let steps = [&section[..], &path(&["webhooks"]), &[Step::Index(number)]].concat();
+            let hint = match nearest(webhook, &webhooks) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if webhooks.is_empty() => "there is no [[webhook]]: add one, or leave the key out".to_owned(),
+                None => format!("known: {}", webhooks.join(", ")),
+            };
+            tell(&steps, format!("no [[webhook]] is called `{webhook}`"), &hint);
+        }
+    }
+}
+
+/// The names that the tables of a repeated section give themselves.
+pub fn names_of<'a>(section: &str, root: &'a Node) -> Vec<&'a str> {
+    let Some(Value::List(tables)) = root.member(section).map(|member| &member.node.value) else { return Vec::new() };
+    let names = tables.iter().filter_map(|table| table.member("name"));
+    names
+        .filter_map(|name| match &name.node.value {
+            Value::Text(text) | Value::Raw(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// The key that a part's own message speaks of: the first word in backticks that is a key of the section, or of its `options`.

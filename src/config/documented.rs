@@ -32,6 +32,8 @@ fn known() -> BTreeSet<String> {
     add("registry", read::known_keys::<collector::decode::registry::Config>(&[]));
     add("redrive", read::known_keys::<store::redrive::Config>(&[]));
     add("webhook", read::known_keys::<collector::webhook::Config>(&[]));
+    add("alert", read::known_keys::<store::alert::Rule>(&[]));
+    add("alerting", read::known_keys::<collector::alert::Config>(&[]));
     add("source", vec!["type"]);
     for kind in ["kafka", "nats"] {
         add("source", read::known_keys::<collector::source::Config>(&[("type", kind)]));

@@ -6,11 +6,23 @@
 //! A notification is written down before anything is sent, and every attempt after it: a restart goes on where the journal ends.
 
 pub mod deliveries; // what became of each notification
+pub mod glob; // names or patterns in a rule
+pub mod kind; // what rules can be about
+mod print; // a rule as a file has it
+pub mod rule; // one `[[alert]]` of the configuration
+pub mod silence; // what is not told of for a while
+pub mod standing; // how all alerts stand
+pub mod threshold; // when it is too much
 pub mod webhook; // how a webhook stands now
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use kind::Kind;
+pub use rule::Rule;
+pub use silence::{Silence, Silences};
+pub use standing::{Alerts, Standing};
 
 /// How much an alert matters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
@@ -25,6 +37,17 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// Its name in the configuration and the JSON API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
 /// Whether a rule holds for a thing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,6 +60,18 @@ pub enum AlertState {
     Resolved,
     /// Nothing tells whether it holds.
     NoData,
+}
+
+impl AlertState {
+    /// Its name in the JSON API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AlertState::Pending => "pending",
+            AlertState::Firing => "firing",
+            AlertState::Resolved => "resolved",
+            AlertState::NoData => "noData",
+        }
+    }
 }
 
 /// That a rule holds, or held, for one thing.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
+use crate::alert::Alerts;
 use crate::alert::deliveries::Deliveries;
 use crate::alert::webhook::WebhookStatus;
 use crate::groups::{Consumer, GroupStatus, Readers, Round};
@@ -31,6 +33,7 @@ pub struct Board {
     memory: RwLock<Vec<Gauge>>,
     webhooks: RwLock<BTreeMap<String, WebhookStatus>>,
     deliveries: Deliveries,
+    alerts: watch::Sender<Arc<Alerts>>,
 }
 
 /// What takes memory outside the store, and how to ask how much.
@@ -254,6 +257,21 @@ impl Board {
     /// The records that are not committed yet, by source. None of them is in the store.
     pub fn open_records(&self) -> Vec<Arc<Vec<Record>>> {
         self.open_records.read().values().cloned().collect()
+    }
+
+    /// Puts up how all alerts stand, in place of what stood there.
+    pub fn post_alerts(&self, alerts: Alerts) {
+        self.alerts.send_replace(Arc::new(alerts));
+    }
+
+    /// How all alerts stand.
+    pub fn alerts(&self) -> Arc<Alerts> {
+        self.alerts.borrow().clone()
+    }
+
+    /// Changes whenever alerts are looked at.
+    pub fn watch_alerts(&self) -> watch::Receiver<Arc<Alerts>> {
+        self.alerts.subscribe()
     }
 
     /// Counts something that was refused or dropped, by reason: nothing is ever refused silently.

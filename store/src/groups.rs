@@ -144,7 +144,8 @@ pub enum Clock {
 }
 
 /// How a group stands on a partition, from harmless to grave; a group stands as its worst partition does.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum LagState {
     /// Nothing can be told of it.
     Unseen,

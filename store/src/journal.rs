@@ -32,6 +32,8 @@ pub enum LineKind {
     Intent,
     /// What came of an intent.
     Outcome,
+    /// How alerts stand, as far as a restart must not forget it.
+    Alert,
     /// An alert is not to be told of for a while.
     Silence,
     /// A webhook call that is to be made, or that was made.

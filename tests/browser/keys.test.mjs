@@ -35,14 +35,14 @@ it('a word in the search box and Enter find its flows', async () => {
 
 it('g and a letter go to each page, a question mark to the keys', async () => {
   const page = await open(browser, '/help');
-  for (const [key, path] of [['f', '/flows'], ['l', '/live'], ['t', '/topics'], ['r', '/retries'], ['d', '/dead-letters'], ['s', '/status'], ['o', '/']]) {
+  for (const [key, path] of [['f', '/flows'], ['l', '/live'], ['t', '/topics'], ['r', '/retries'], ['d', '/dead-letters'], ['a', '/alerts'], ['s', '/status'], ['o', '/']]) {
     await page.keyboard.press('g');
     await Promise.all([page.waitForURL((to) => to.pathname === path), page.keyboard.press(key)]);
   }
   await Promise.all([page.waitForURL('**/help#keys'), page.keyboard.press('?')]);
   // What the help promises is what there is.
   const promised = await page.locator('#keys tbody td:first-child').allInnerTexts();
-  assert.deepEqual(promised.map((keys) => keys.replaceAll(/\s+/g, ' ').trim()), ['/', '?', 'g o', 'g f', 'g l', 'g t', 'g r', 'g d', 'g s', 'j k', 'Esc']);
+  assert.deepEqual(promised.map((keys) => keys.replaceAll(/\s+/g, ' ').trim()), ['/', '?', 'g o', 'g f', 'g l', 'g t', 'g r', 'g d', 'g a', 'g s', 'j k', 'Esc']);
   await page.done();
 });
 

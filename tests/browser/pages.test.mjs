@@ -27,6 +27,8 @@ const pages = {
   logs: async () => `/flow/${await someTrace()}?tab=logs`,
   'found nothing': async () => '/flows?q=type:Nonsense',
   'bad query': async () => '/flows?q=type:(',
+  alerts: async () => '/alerts',
+  'alert rule': async () => '/alerts/rule?kind=lag_time&name=late&above=30s',
   help: async () => '/help',
   topics: async () => '/topics',
   topic: async () => {

@@ -67,6 +67,19 @@ fn a_bad_value_is_shown_where_it_stands_and_says_what_would_be_good() {
 }
 
 #[test]
+fn a_bad_alert_rule_is_shown_where_it_stands_and_says_what_was_meant() {
+    let rule = |keys: &str| format!("[[alert]]\nname = \"late\"\nkind = \"lag_time\"\n{keys}\n");
+    refused(&rule("above = \"30s\"\nfro = \"2m\""), &["sillage.toml", "5:1", "^", "did you mean `for`?"]);
+    refused(&rule("above = \"half an hour\""), &["4:9", "^", "`half an hour` is no length of time"]);
+    refused(&rule("above = \"30s\"\ngroup = \"bill[ing]\""), &["5:9", "^", "is no pattern", "`*`"]);
+    refused(&rule("above = \"30s\"\npercentile = 99"), &["5:14", "^", "says nothing in a rule of kind lag_time"]);
+    refused(&rule("above = \"30s\"\nwebhooks = [\"ops\"]"), &["5:13", "^", "no [[webhook]] is called `ops`"]);
+    refused(&rule(""), &["3:8", "^", "lag_time needs the key above"]);
+    refused("[[alert]]\nname = \"late\"\nkind = \"lag_tme\"\n", &["3:8", "^", "did you mean `lag_time`?"]);
+    refused("[alerting]\ninterval = \"1ms\"\n", &["2:12", "^", "must be from 100ms to 30d"]);
+}
+
+#[test]
 fn a_console_for_everybody_needs_access_rules_or_an_explicit_word() {
     refused("[web]\nlisten = \"0.0.0.0:7455\"\n", &["sillage.toml", "[[access]]", "allow_unauthenticated"]);
     refused("[otlp]\ngrpc = \"0.0.0.0:4317\"\n", &["sillage.toml", "[[access]]", "allow_unauthenticated"]);

@@ -6,6 +6,7 @@
 
 mod rig; // starts the program and the parts, speaks HTTP, OTLP and Kafka to them
 
+mod alerts; // a consumer that stops, and what is said of it
 mod configuration; // bad files, bad flags, taken ports: what a person reads before anything runs
 mod crash; // kill -9 under load: nothing acknowledged is lost or doubled
 mod dead_letters; // what died on a real Kafka, for people, scripts and the command line

@@ -3,6 +3,7 @@
 //! camelCase; times as RFC 3339 with nanoseconds, durations in `…Ms`; errors as problem details (RFC 9457); lists with `next`,
 //! an opaque cursor or null. Fields may be added; none changes or goes without a new version.
 
+mod alerts; // what fires, and what fired
 mod answer; // JSON made beside the runtime, and how much of it
 mod ask; // what an address asks: parameters and names
 mod dead_letters; // what died, and why
@@ -46,6 +47,7 @@ pub fn routes() -> Router<AppState> {
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/export", get(dead_letters::export))
         .route("/redrives", post(redrives::act))
+        .route("/alerts", get(alerts::list))
         .route("/alerts/deliveries", get(deliveries::list).post(deliveries::act))
         .route("/live", live::route())
         .route("/forget", post(forget::act))

@@ -153,9 +153,29 @@ impl Links {
         self.to("/api/v1/dead-letters/export")
     }
 
-    /// What webhooks were told, and what came of it.
+    /// What fires, and what fired.
+    pub fn alerts(&self) -> Href {
+        self.to("/alerts")
+    }
+
+    /// Whether webhooks were told.
     pub fn deliveries(&self) -> Href {
         self.to("/alerts/deliveries")
+    }
+
+    /// Where an alert is silenced.
+    pub fn alert_silence(&self) -> Href {
+        self.to("/alerts/silence")
+    }
+
+    /// Where a rule is written.
+    pub fn alert_rule(&self) -> Href {
+        self.to("/alerts/rule")
+    }
+
+    /// The page that shows what an alert is about, by its address below ours.
+    pub fn of_alert(&self, page: &str) -> Href {
+        self.to(&format!("/{}", page.trim_start_matches(['/', '\\'])))
     }
 
     /// How Sillage itself fares.

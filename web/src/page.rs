@@ -15,6 +15,8 @@ pub mod dead_letters; // what died, why, and what was decided of it?
 
 pub mod retries; // who retries, how often, why, does it help?
 
+pub mod alerts; // what fires, what fired, and which rules there are?
+
 pub mod live; // what is going through right now?
 
 pub mod entries; // one entry as a row
@@ -74,6 +76,8 @@ pub struct Frame {
     pub name: Option<String>,
     /// Whether nobody is in yet, so that only the login shows.
     pub outside: bool,
+    /// How many alerts fire that nobody has silenced: the browser's title and icon say so.
+    pub firing: usize,
 }
 
 /// The version of this program.
@@ -114,6 +118,7 @@ impl FromRequestParts<AppState> for Frame {
             token: state.door.form_token(visitor),
             name: visitor.and_then(|visitor| visitor.name.clone()),
             outside: visitor.is_none(),
+            firing: if visitor.is_some() { state.board.alerts().firing() } else { 0 },
         })
     }
 }

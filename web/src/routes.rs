@@ -11,8 +11,8 @@ use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::page::{
-    dead_letters, deliveries, flow, flows, forget, group, groups, help, live, login, overview, retries, search, status,
-    theme, topic, topics,
+    alerts, dead_letters, deliveries, flow, flows, forget, group, groups, help, live, login, overview, retries, search,
+    status, theme, topic, topics,
 };
 use crate::state::AppState;
 use crate::{api, asset, guard, page};
@@ -37,6 +37,9 @@ pub fn app(state: AppState) -> Router {
         .route("/dead-letters", get(dead_letters::all))
         .route("/dead-letters/decide", post(dead_letters::decide::act))
         .route("/dead-letters/{source}/{topic}", get(dead_letters::of_topic))
+        .route("/alerts", get(alerts::show))
+        .route("/alerts/silence", get(alerts::silence::show).post(alerts::silence::act))
+        .route("/alerts/rule", get(alerts::rule::show))
         .route("/alerts/deliveries", get(deliveries::show).post(deliveries::order::act))
         .route("/status", get(status::show))
         .route("/forget", get(forget::show).post(forget::act))

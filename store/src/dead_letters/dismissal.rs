@@ -92,7 +92,8 @@ impl Dismissals {
         Ok(())
     }
 
-    fn take(&self, line: &Line) {
+    /// Takes what a line of the journal says of dead letters.
+    pub fn take(&self, line: &Line) {
         if let Some(said) = line.read::<Said>() {
             self.apply(said, &line.by, line.at);
         }

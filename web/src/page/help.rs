@@ -33,6 +33,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("g t", "topics"),
     ("g r", "retries"),
     ("g d", "dead letters"),
+    ("g a", "alerts"),
     ("g s", "status"),
     ("j k", "along the rows, down and up"),
     ("Esc", "out of the search box"),

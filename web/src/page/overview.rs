@@ -5,6 +5,7 @@ mod start; // what is said before anything has arrived
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use store::alert::AlertState;
 use store::board::SourceState;
 use store::overview::{self, Course, Overview as Figures};
 use store::query::{Field, Query, WINDOW_DEFAULT};
@@ -48,6 +49,8 @@ struct Overview {
     start: Option<Start>,
     tiles: Vec<Tile>,
     rows: Vec<Row>,
+    /// What fires, the first few.
+    firing: String,
     /// Sources that are not up, and why.
     troubles: Vec<(String, String)>,
     sources: String,
@@ -64,6 +67,7 @@ pub async fn show(State(state): State<AppState>, frame: Frame) -> Result<Respons
         start: None,
         tiles: Vec::new(),
         rows: Vec::new(),
+        firing: firing(&state),
         troubles: troubles(&state),
         sources: sources(&state),
         topics: Vec::new(),
@@ -167,6 +171,17 @@ fn busiest(state: &AppState, found: &topics::Topics) -> Vec<(Option<Href>, Strin
             (href, topic.topic.clone(), readers, wording::rate((topic.rate * 1e6) as u64, 1e6))
         })
         .collect()
+}
+
+/// The rules of what fires, each once.
+fn firing(state: &AppState) -> String {
+    let alerts = state.board.alerts();
+    let loud = alerts.current.iter().filter(|standing| standing.silence.is_none());
+    let firing = loud.filter(|standing| standing.alert.state == AlertState::Firing);
+    let mut names: Vec<String> = firing.map(|standing| standing.alert.name.clone()).collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() { String::new() } else { wording::names(&names) }
 }
 
 fn troubles(state: &AppState) -> Vec<(String, String)> {

@@ -1,0 +1,122 @@
+//! A consumer that stops, and what is said of it: over restarts, and with rules that are changed meanwhile.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::rig::home::{Home, Sillage};
+use crate::rig::kafka::{self, Draft, Kafka};
+use crate::rig::{parts, unique, until};
+
+/// Groups are asked for every ten seconds, and Kafka's own consumer commits every five; a busy machine takes some more.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Kafka's own console consumer, a process of its own that can be stopped; it ends with the test.
+struct Consumer(Child);
+
+impl Consumer {
+    fn start(kafka: &Kafka, group: &str, topic: &str) -> Consumer {
+        let classpath = ["kafka/lib", "kafka-tools"].map(|part| parts::installed(part).join("*"));
+        let mut command = Command::new("java");
+        command.arg("-cp").arg(std::env::join_paths(classpath).unwrap());
+        command.arg("org.apache.kafka.tools.consumer.ConsoleConsumer");
+        command.args(["--bootstrap-server", &kafka.address, "--topic", topic, "--group", group, "--from-beginning"]);
+        Consumer(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The only alert of a rule, once it is in a state.
+fn alert_when(sillage: &Sillage, state: &str) -> Value {
+    until(&format!("the alert is {state}"), PATIENCE, || {
+        std::thread::sleep(Duration::from_millis(200));
+        let all = sillage.api("alerts");
+        all["alerts"].as_array().unwrap().iter().find(|alert| alert["state"] == state).cloned()
+    })
+}
+
+#[test]
+fn a_consumer_that_is_stopped_is_told_of_until_it_goes_on_and_a_restart_forgets_nothing() {
+    let kafka = kafka::shared();
+    let (topic, group) = (kafka.topic("alerted", 1), unique("alerted"));
+    let records = || kafka.send(&topic, &vec![Draft { value: Some(b"x".to_vec()), ..Draft::default() }; 10]);
+    records();
+    let consumer = Consumer::start(kafka, &group, &topic);
+    let home = Home::new(&format!(
+        "{}\n[alerting]\ninterval = \"300ms\"\n[[alert]]\nname = \"it is late\"\nkind = \"lag_records\"\ngroup = \"{group}\"\n\
+         above = 5\nbelow = 1\nfor = \"3s\"\nseverity = \"critical\"\n",
+        kafka::source(kafka, &[&topic])
+    ));
+    let sillage = home.serve();
+    until("it has read everything", PATIENCE, || {
+        std::thread::sleep(Duration::from_millis(300));
+        let answer = sillage.get(&format!("/api/v1/groups/main/{group}"));
+        (answer.status == 200 && answer.json()["groups"][0]["lag"] == 0).then_some(())
+    });
+    assert_eq!(sillage.api("alerts")["alerts"], serde_json::json!([]));
+    consumer.signal("-STOP");
+    records();
+    let pending = alert_when(&sillage, "pending");
+    assert_eq!((&pending["name"], &pending["value"]), (&"it is late".into(), &"10 records".into()));
+    let firing = alert_when(&sillage, "firing");
+    assert_eq!((&firing["labels"]["group"], &firing["severity"]), (&group.as_str().into(), &"critical".into()));
+    assert_eq!(sillage.get(&format!("/{}", firing["page"].as_str().unwrap())).status, 200);
+    let page = sillage.get("/alerts").text();
+    assert!(page.contains("<title>(1) Alerts") && page.contains(&format!("{group} on main is 10 records behind")));
+
+    assert!(sillage.stop().success());
+    let sillage = home.serve();
+    let after = alert_when(&sillage, "firing");
+    assert_eq!(after["startedAt"], firing["startedAt"], "it is the same alert");
+
+    consumer.signal("-CONT");
+    let resolved = alert_when(&sillage, "resolved");
+    assert_eq!(resolved["startedAt"], firing["startedAt"]);
+    assert_eq!(sillage.api("alerts")["history"].as_array().unwrap().len(), 1);
+    assert!(sillage.get("/").text().contains("<title>Overview"), "nothing fires any more");
+}
+
+#[test]
+fn rules_are_read_again_on_a_hangup_and_a_bad_file_changes_nothing_and_is_shown() {
+    let rule = |name: &str| format!("[[alert]]\nname = \"{name}\"\nkind = \"source_down\"\n");
+    let home = Home::new(&rule("before"));
+    let sillage = home.serve();
+    let hang_up = || Command::new("kill").args(["-HUP", &sillage.pid().to_string()]).status().unwrap();
+    let names = |all: &Value| {
+        all["rules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|rule| rule["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    home.configure("[[alert]]\nname = \"bad\"\nkind = \"lag_time\"\nabov = \"30s\"\n");
+    hang_up();
+    let all = until("it is refused", PATIENCE, || {
+        let all = sillage.api("alerts");
+        all["refused"]["reason"].is_string().then_some(all)
+    });
+    let reason = all["refused"]["reason"].as_str().unwrap();
+    assert!(reason.contains("sillage.toml:14:1") && reason.contains("did you mean `above`?"), "{reason}");
+    assert_eq!(names(&all), ["before"]);
+    assert!(sillage.get("/alerts").text().contains("did you mean"));
+    home.configure(&(rule("after") + &rule("and another")));
+    hang_up();
+    until("the new rules are in force", PATIENCE, || {
+        let all = sillage.api("alerts");
+        (names(&all) == ["after", "and another"] && all["refused"].is_null()).then_some(())
+    });
+    assert!(sillage.stop().success());
+}
