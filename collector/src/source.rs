@@ -251,10 +251,12 @@ async fn keep(
         // The store takes what it is given, so a copy stays here until it has said yes. Bodies are shared, not copied.
         let again = raws.clone();
         let records = decoder.records(raws).await;
+        let undecoded = records.iter().filter(|record| record.problem.is_some()).count() as u64;
         let entries = records.into_iter().map(Entry::Record).chain(told.iter().cloned()).collect();
         match store.append(entries, checkpoint.clone()).await {
             Ok(_) => {
                 notice.kept(count);
+                notice.undecoded(undecoded);
                 return Ok(());
             }
             Err(StoreError::Refused { reason, retry_after }) => {
