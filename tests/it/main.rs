@@ -12,6 +12,7 @@ mod dead_letters; // what died on a real Kafka, for people, scripts and the comm
 mod deliveries; // which consumer group has an event
 mod demo; // `sillage demo` by itself
 mod foreign; // producers and consumers in other languages, instrumented by OpenTelemetry, not by us
+mod frameworks; // retries and dead letters as frameworks write them
 mod generator; // telemetrygen, OpenTelemetry's own load generator
 mod jetstream; // NATS beside Kafka
 mod kafka_access; // who we are to a broker, and what is said where it keeps us out
