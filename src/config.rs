@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use crate::cli;
+use crate::{cli, telemetry};
 use mistake::{Mistake, Source, nearest};
 use tree::{Node, Place, Step, Value};
 
@@ -47,6 +47,8 @@ pub struct Config {
     pub registry: collector::decode::registry::Config,
     /// `[redrive]`: sending dead letters back.
     pub redrive: store::redrive::Config,
+    /// `[telemetry]`: where Sillage's own traces and logs go.
+    pub telemetry: telemetry::Config,
     /// What was said, and not left to its default.
     pub named: Named,
 }
@@ -121,7 +123,7 @@ struct Section {
 }
 
 /// All sections. A known section of a later version is refused rather than ignored: whoever writes it relies on it.
-const SECTIONS: [Section; 12] = [
+const SECTIONS: [Section; 13] = [
     Section { name: "web", repeats: false, built: true },
     Section { name: "access", repeats: true, built: true },
     Section { name: "otlp", repeats: false, built: true },
@@ -134,6 +136,7 @@ const SECTIONS: [Section; 12] = [
     Section { name: "webhook", repeats: true, built: false },
     Section { name: "alert", repeats: true, built: false },
     Section { name: "redrive", repeats: false, built: true },
+    Section { name: "telemetry", repeats: false, built: true },
 ];
 
 impl Section {
@@ -206,6 +209,7 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     let consumers = repeated("consumer", &root, &mut mistakes);
     let registry = single("registry", &root, &mut mistakes);
     let redrive = single("redrive", &root, &mut mistakes);
+    let telemetry = single("telemetry", &root, &mut mistakes);
     let (
         Some(web),
         Some(access),
@@ -217,11 +221,25 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
         Some(consumers),
         Some(registry),
         Some(redrive),
-    ) = (web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive)
+        Some(telemetry),
+    ) = (web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, telemetry)
     else {
         return Err(in_order(mistakes, &unreadable, source));
     };
-    let config = Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, named };
+    let config = Config {
+        web,
+        access,
+        otlp,
+        store,
+        sources,
+        redact,
+        conventions,
+        consumers,
+        registry,
+        redrive,
+        telemetry,
+        named,
+    };
     check::check(&config, &root, &mut mistakes);
     if mistakes.is_empty() { Ok((config, warnings)) } else { Err(in_order(mistakes, &unreadable, source)) }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use collector::source;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cli;
 use crate::config::{self, Config, Given};
@@ -11,31 +11,49 @@ use crate::console::{Collecting, Settings};
 use crate::failure::Failure;
 use crate::log;
 use crate::signal::Signals;
+use crate::telemetry::Telemetry;
 
 /// Runs until the first signal.
 pub fn run(serve: cli::Serve) -> Result<(), Failure> {
     let loaded = config::load(&Given::from_cli(&serve.common, Some(&serve.place)))?;
-    log::start(serve.common.log.as_deref())?;
+    let runtime = collector_runtime()?;
+    let telemetry = Telemetry::start(&loaded.config.telemetry, runtime.handle())?;
+    log::start_sending(serve.common.log.as_deref(), telemetry.as_ref())?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut config = loaded.config;
     if config.sources.is_empty() && !config.named.file {
         // Nothing is configured: a broker may be running here all the same, and is shown as absent where not.
         config.sources.push(source::Config::found_by_default());
     }
-    let runtime = Builder::new_multi_thread()
-        .thread_name("collector")
-        .enable_all()
-        .build()
-        .map_err(|error| anyhow::Error::new(error).context("can't start threads"))?;
-    runtime.block_on(until_stopped(config)).map_err(Failure::from)
+    let done = runtime.block_on(until_stopped(config, telemetry.as_ref()));
+    telemetry.into_iter().for_each(Telemetry::close);
+    done.map_err(Failure::from)
 }
 
-async fn until_stopped(config: Config) -> anyhow::Result<()> {
+/// The threads of everything but the pages.
+pub fn collector_runtime() -> anyhow::Result<Runtime> {
+    let built = Builder::new_multi_thread().thread_name("collector").enable_all().build();
+    built.map_err(|error| anyhow::Error::new(error).context("can't start threads"))
+}
+
+async fn until_stopped(config: Config, telemetry: Option<&Telemetry>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let described: Vec<String> = config.sources.iter().map(|source| format!("{}", source.name())).collect();
     let data = config.store.path.display().to_string();
-    let Config { web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, named: _ } =
-        config;
+    let Config {
+        web,
+        access,
+        otlp,
+        store,
+        sources,
+        redact,
+        conventions,
+        consumers,
+        registry,
+        redrive,
+        telemetry: _,
+        named: _,
+    } = config;
     let web = web::Config { redrive, ..web };
     let settings = Settings {
         store,
@@ -46,6 +64,7 @@ async fn until_stopped(config: Config) -> anyhow::Result<()> {
         consumers: &consumers,
         registry,
         access: &access,
+        telemetry: telemetry.map(Telemetry::fate),
     };
     let starting = async { Collecting::start(settings).await?.open(web, access.clone()).await };
     let console = tokio::select! {

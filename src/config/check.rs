@@ -48,6 +48,9 @@ pub fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
         let says = "`enabled` in [redrive]: this version of Sillage tells what it would send, and can't send it yet";
         tell(&path(&["redrive", "enabled"]), says.to_owned(), "leave it out for now");
     }
+    if let Err((key, why)) = config.telemetry.check(&[config.otlp.grpc, config.otlp.http]) {
+        tell(&path(&["telemetry", key]), format!("`{key}` in [telemetry]: {why}"), "");
+    }
     let mut people = BTreeMap::new();
     for (index, access) in config.access.iter().enumerate() {
         let steps = |key: &str| [Step::Key("access".to_owned()), Step::Index(index), Step::Key(key.to_owned())];

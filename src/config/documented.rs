@@ -31,6 +31,7 @@ fn known() -> BTreeSet<String> {
     add("consumer", read::known_keys::<store::groups::Consumer>(&[]));
     add("registry", read::known_keys::<collector::decode::registry::Config>(&[]));
     add("redrive", read::known_keys::<store::redrive::Config>(&[]));
+    add("telemetry", read::known_keys::<telemetry::Config>(&[]));
     add("source", vec!["type"]);
     for kind in ["kafka", "nats"] {
         add("source", read::known_keys::<collector::source::Config>(&[("type", kind)]));
@@ -95,7 +96,7 @@ fn the_example_file_is_right_and_names_every_setting() {
     let settings: Vec<&str> =
         example.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')).collect();
     // Secrets that every machine has, in place of those that the example speaks of.
-    let all = settings.join("\n").replace("env:KAFKA_PASSWORD", "env:PATH");
+    let all = settings.join("\n").replace("env:KAFKA_PASSWORD", "env:PATH").replace("env:OTLP_KEY", "env:PATH");
     let all = ["nats-password", "nats-token", "registry-password"]
         .iter()
         .fold(all, |all, name| all.replace(&format!("file:/run/secrets/{name}"), "env:PATH"));

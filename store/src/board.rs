@@ -29,6 +29,7 @@ pub struct Board {
     refused: RwLock<BTreeMap<String, u64>>,
     refused_elsewhere: RwLock<Vec<Gauge>>,
     memory: RwLock<Vec<Gauge>>,
+    queues: RwLock<Vec<Gauge>>,
 }
 
 /// What is counted outside the store, and how to ask how much it is.
@@ -277,6 +278,16 @@ impl Board {
     /// Puts up who counts the bytes of memory that something outside the store takes.
     pub fn measure(&self, what: &'static str, ask: impl Fn() -> u64 + Send + Sync + 'static) {
         self.memory.write().push(Gauge { what, ask: Box::new(ask) });
+    }
+
+    /// Puts up who counts how much waits in a queue outside the store.
+    pub fn queue(&self, what: &'static str, ask: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.queues.write().push(Gauge { what, ask: Box::new(ask) });
+    }
+
+    /// How much waits in each queue outside the store.
+    pub fn queues(&self) -> Vec<(&'static str, u64)> {
+        self.queues.read().iter().map(|gauge| (gauge.what, (gauge.ask)())).collect()
     }
 
     /// What takes how many bytes of memory outside the store.

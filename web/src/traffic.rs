@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use parking_lot::Mutex;
@@ -13,6 +13,7 @@ use store::histogram::Histogram;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use crate::page::problem::is_probe;
 use crate::state::AppState;
 
 /// The route of what leads nowhere: addresses that somebody made up must not become names.
@@ -78,14 +79,12 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// Counts a request and times its answer; and makes a span of it, for whoever collects Sillage's own.
-pub async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let traffic = &state.traffic;
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str());
-    // What lies below `/api/v1` and leads nowhere has a name of axum's own.
-    let route = route.filter(|route| !route.contains('*')).unwrap_or(NOWHERE).to_owned();
-    let method = request.method().clone();
-    let span = tracing::info_span!(
+/// A span for Sillage's own telemetry; none for the probes, which are asked every few seconds.
+fn span(method: &Method, route: &str) -> tracing::Span {
+    if is_probe(route) {
+        return tracing::Span::none();
+    }
+    tracing::info_span!(
         target: "span",
         "request",
         otel.name = format!("{method} {route}"),
@@ -94,14 +93,24 @@ pub async fn count(State(state): State<AppState>, request: Request, next: Next) 
         http.request.method = method.as_str(),
         http.route = route,
         http.response.status_code = Empty,
-    );
+    )
+}
+
+/// Counts a request and times its answer; and makes a span of it, for whoever collects Sillage's own.
+pub async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let traffic = &state.traffic;
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str());
+    // What lies below `/api/v1` and leads nowhere has a name of axum's own.
+    let route = route.filter(|route| !route.contains('*')).unwrap_or(NOWHERE).to_owned();
+    let method = request.method().clone();
+    let span = span(&method, &route);
     traffic.under_way.fetch_add(1, Ordering::Relaxed);
     let under_way = UnderWay(traffic);
     let began = Instant::now();
     let response = next.run(request).instrument(span.clone()).await;
     drop(under_way);
     let status = response.status();
-    span.record("http.response.status_code", status.as_u16());
+    span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }

@@ -18,7 +18,7 @@ use crate::index::upkeep;
 const SEAL_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How often a log that couldn't be written is tried while nothing comes: each try may leave a file behind, until a segment is made.
-const TRY_AGAIN_EVERY: Duration = Duration::from_secs(5);
+const TRY_AGAIN_EVERY: Duration = Duration::from_secs(2);
 
 impl Writer {
     /// Keeps a group, or says why it was refused.

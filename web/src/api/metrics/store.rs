@@ -66,9 +66,13 @@ fn of_memory(text: &mut Exposition, stats: &Stats, state: &AppState) {
     text.family(
         "sillage_memory_part_bytes",
         Gauge,
-        "What takes memory, queues among it: what waits to be written, OTLP requests in flight, copies to be sent on.",
+        "What takes memory; what waits to be written, to be sent on, and OTLP requests in flight are among it.",
     );
     for (part, bytes) in stats.memory.parts.iter().copied().chain(state.board.memory()) {
         text.sample("sillage_memory_part_bytes", &[("part", part)], bytes as f64);
+    }
+    text.family("sillage_queue_length", Gauge, "How many wait in a queue.");
+    for (queue, waiting) in state.board.queues() {
+        text.sample("sillage_queue_length", &[("queue", queue)], waiting as f64);
     }
 }
