@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use crate::cli;
+use crate::{cli, telemetry};
 use mistake::{Mistake, Source, nearest};
 use tree::{Node, Place, Step, Value};
 
@@ -53,6 +53,8 @@ pub struct Config {
     pub alerts: Vec<store::alert::Rule>,
     /// `[alerting]`: how often that is looked at, and how soon it is told.
     pub alerting: collector::alert::Config,
+    /// `[telemetry]`: where Sillage's own traces and logs go.
+    pub telemetry: telemetry::Config,
     /// What was said, and not left to its default.
     pub named: Named,
 }
@@ -149,6 +151,7 @@ const SECTIONS: [Section; 13] = [
     Section { name: "alert", repeats: true, built: true },
     Section { name: "alerting", repeats: false, built: true },
     Section { name: "redrive", repeats: false, built: true },
+    Section { name: "telemetry", repeats: false, built: true },
 ];
 
 impl Section {
@@ -224,6 +227,7 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     let webhooks = repeated("webhook", &root, &mut mistakes);
     let alerts = repeated("alert", &root, &mut mistakes);
     let alerting = single("alerting", &root, &mut mistakes);
+    let telemetry = single("telemetry", &root, &mut mistakes);
     let (
         Some(web),
         Some(access),
@@ -238,6 +242,7 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
         Some(webhooks),
         Some(alerts),
         Some(alerting),
+        Some(telemetry),
     ) = (
         web,
         access,
@@ -252,6 +257,7 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
         webhooks,
         alerts,
         alerting,
+        telemetry,
     )
     else {
         return Err(in_order(mistakes, &unreadable, source));
@@ -270,6 +276,7 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
         webhooks,
         alerts,
         alerting,
+        telemetry,
         named,
     };
     check::check(&config, &root, &mut mistakes);

@@ -23,6 +23,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry::{Fate, Traced};
+
 /// Threads that serve pages. They are apart from the collector's, so that a flood of spans doesn't keep a reader waiting;
 /// two, so that one slow answer doesn't either.
 const WEB_THREADS: usize = 2;
@@ -57,6 +59,8 @@ pub struct Settings<'a> {
     pub rules: alert::Rules,
     /// `[[access]]`: who may send where others reach the OTLP ports.
     pub access: &'a [web::Access],
+    /// What becomes of Sillage's own spans and logs, where they are sent.
+    pub telemetry: Option<&'a Fate>,
 }
 
 /// The collector at work, and the store that it fills; nobody can look at it yet.
@@ -89,8 +93,20 @@ pub struct Console {
 impl Collecting {
     /// Opens the store, and starts what fills it.
     pub async fn start(settings: Settings<'_>) -> anyhow::Result<Collecting> {
-        let Settings { store, otlp, sources, redact, conventions, consumers, registry, webhooks, rules, base, access } =
-            settings;
+        let Settings {
+            store,
+            otlp,
+            sources,
+            redact,
+            conventions,
+            consumers,
+            registry,
+            webhooks,
+            rules,
+            base,
+            access,
+            telemetry,
+        } = settings;
         let allow = allow(access)?;
         let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
         let redactor = Arc::new(Redactor::new(redact)?);
@@ -105,6 +121,13 @@ impl Collecting {
         let lagging = Arc::downgrade(&board);
         board.measure("the course of lag", move || lagging.upgrade().map_or(0, |board| board.lags().bytes()));
         consumers.iter().for_each(|consumer| board.tie(consumer));
+        let store = match telemetry {
+            Some(fate) => {
+                fate.tell(&board);
+                Arc::new(Traced(store))
+            }
+            None => store,
+        };
         let [stop_otlp, stop_sources] = [(); 2].map(|()| CancellationToken::new());
         // Before any port opens: a source that this build can't watch ends the start.
         let setup = registry::Setup { config: registry, board: board.clone(), stop: stop_sources.clone() };

@@ -10,7 +10,6 @@ use std::net::{SocketAddr, TcpListener};
 use ::demo::{EmbeddedBroker, Shop, ShopConfig};
 use anyhow::{Context, bail};
 use collector::source;
-use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
 use crate::cli;
@@ -18,8 +17,9 @@ use crate::config::{self, Config, Given};
 use crate::console::{Collecting, Settings};
 use crate::failure::Failure;
 use crate::log;
-use crate::serve::say;
+use crate::serve::{collector_runtime, say};
 use crate::signal::Signals;
+use crate::telemetry::Telemetry;
 
 /// The name of the source that the demo adds.
 const SOURCE: &str = "demo";
@@ -33,7 +33,9 @@ const SHOP_STOP_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(
 /// Runs until the first signal.
 pub fn run(demo: cli::Demo) -> Result<(), Failure> {
     let loaded = config::load(&Given::from_cli(&demo.common, Some(&demo.place)))?;
-    log::start(demo.common.log.as_deref())?;
+    let runtime = collector_runtime()?;
+    let telemetry = Telemetry::start(&loaded.config.telemetry, runtime.handle())?;
+    log::start_sending(demo.common.log.as_deref(), telemetry.as_ref())?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut config = loaded.config;
     if !config.sources.is_empty() {
@@ -49,12 +51,8 @@ pub fn run(demo: cli::Demo) -> Result<(), Failure> {
         config.store.path = folder.path().to_owned();
         Some(folder)
     };
-    let runtime = Builder::new_multi_thread()
-        .thread_name("collector")
-        .enable_all()
-        .build()
-        .map_err(|error| anyhow::Error::new(error).context("can't start threads"))?;
-    let done = runtime.block_on(until_stopped(config, demo));
+    let done = runtime.block_on(until_stopped(config, demo, telemetry.as_ref()));
+    telemetry.into_iter().for_each(Telemetry::close);
     // Threads that still hold files of the folder end here.
     runtime.shutdown_background();
     if let Some(folder) = folder
@@ -65,7 +63,7 @@ pub fn run(demo: cli::Demo) -> Result<(), Failure> {
     done.map_err(Failure::from)
 }
 
-async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()> {
+async fn until_stopped(mut config: Config, demo: cli::Demo, telemetry: Option<&Telemetry>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let needs_token = [config.otlp.grpc, config.otlp.http].iter().any(|address| !address.ip().is_loopback());
     if needs_token && !config.otlp.allow_unauthenticated {
@@ -96,6 +94,7 @@ async fn until_stopped(mut config: Config, demo: cli::Demo) -> anyhow::Result<()
         base,
         rules,
         access: &access,
+        telemetry: telemetry.map(Telemetry::fate),
     };
     let collecting = Collecting::start(settings).await?;
     let (grpc, http) = (reachable(collecting.otlp_grpc), reachable(collecting.otlp_http));

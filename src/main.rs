@@ -7,6 +7,7 @@ mod log; // what Sillage says of itself, on stderr // why a command ended, and i
 
 mod console; // the store, the collector and the console together
 mod signal; // when to stop
+mod telemetry; // Sillage's own traces and logs, for others to collect
 
 mod check; // `sillage check`
 mod data; // `sillage store`

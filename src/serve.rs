@@ -4,7 +4,7 @@ use std::io::Write;
 
 use collector::source;
 use store::Timestamp;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cli;
 use crate::config::{self, Config, Given};
@@ -12,27 +12,33 @@ use crate::console::{Collecting, Settings};
 use crate::failure::Failure;
 use crate::log;
 use crate::signal::{Reloads, Signals};
+use crate::telemetry::Telemetry;
 
 /// Runs until the first signal.
 pub fn run(serve: cli::Serve) -> Result<(), Failure> {
     let given = Given::from_cli(&serve.common, Some(&serve.place));
     let loaded = config::load(&given)?;
-    log::start(serve.common.log.as_deref())?;
+    let runtime = collector_runtime()?;
+    let telemetry = Telemetry::start(&loaded.config.telemetry, runtime.handle())?;
+    log::start_sending(serve.common.log.as_deref(), telemetry.as_ref())?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut config = loaded.config;
     if config.sources.is_empty() && !config.named.file {
         // Nothing is configured: a broker may be running here all the same, and is shown as absent where not.
         config.sources.push(source::Config::found_by_default());
     }
-    let runtime = Builder::new_multi_thread()
-        .thread_name("collector")
-        .enable_all()
-        .build()
-        .map_err(|error| anyhow::Error::new(error).context("can't start threads"))?;
-    runtime.block_on(until_stopped(config, given)).map_err(Failure::from)
+    let done = runtime.block_on(until_stopped(config, given, telemetry.as_ref()));
+    telemetry.into_iter().for_each(Telemetry::close);
+    done.map_err(Failure::from)
 }
 
-async fn until_stopped(config: Config, given: Given) -> anyhow::Result<()> {
+/// The threads of everything but the pages.
+pub fn collector_runtime() -> anyhow::Result<Runtime> {
+    let built = Builder::new_multi_thread().thread_name("collector").enable_all().build();
+    built.map_err(|error| anyhow::Error::new(error).context("can't start threads"))
+}
+
+async fn until_stopped(config: Config, given: Given, telemetry: Option<&Telemetry>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let mut reloads = Reloads::listen()?;
     let rules = config.rules();
@@ -55,6 +61,7 @@ async fn until_stopped(config: Config, given: Given) -> anyhow::Result<()> {
         base,
         rules,
         access: &access,
+        telemetry: telemetry.map(Telemetry::fate),
     };
     let starting = async { Collecting::start(settings).await?.open(web, access.clone()).await };
     let console = tokio::select! {

@@ -9,6 +9,7 @@
 //! and only what never can be is refused for good (open-telemetry/opentelemetry-proto : docs/specification.md).
 //! Both ports understand both protocols.
 
+mod address; // an endpoint that something is sent to
 mod admission; // how much may be in flight
 mod answer; // answers in every encoding
 mod batch; // what one request brings, as the store keeps it
@@ -37,6 +38,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+pub use self::address::Address;
 use self::admission::Admission;
 use self::answer::Wire;
 use self::endpoint::Endpoint;
@@ -50,6 +52,10 @@ pub const REQUEST_BYTES_MAX: usize = 64 << 20;
 
 /// The name under which the receiver stands on the [`Board`], and of its checkpoints.
 pub const SOURCE: &str = "otlp";
+
+/// The `service.name` of Sillage's own spans and logs. Where they come back to a Sillage, by whatever way, no span is made of that: it would
+/// come back, too.
+pub const OWN_SERVICE: &str = "sillage";
 
 /// `[otlp]` in the configuration.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]

@@ -20,7 +20,7 @@ pub mod raw; // one message as a broker hands it over
 
 mod config; // `[[source]]`: one table, told apart by its type
 mod from; // where to begin
-pub(crate) mod secret; // what stands in a file or the environment
+pub mod secret; // what stands in a file or the environment
 pub(crate) mod selection; // which topics or streams are meant
 
 use std::sync::Arc;
@@ -30,6 +30,7 @@ use async_trait::async_trait;
 use store::{Board, Checkpoint, Entry, Gap, SourceName, Store, StoreError, Timestamp};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::decode::Decoder;
 use crate::error::CollectorError;
@@ -223,7 +224,8 @@ async fn watch(
             batch = tail.next() => batch,
         };
         let Some(batch) = batch else { break Ok(kept) };
-        match keep(batch, store, notice, decoder, shutdown).await {
+        let span = receiving(source, &batch);
+        match keep(batch, store, notice, decoder, shutdown).instrument(span).await {
             Ok(()) => kept += 1,
             Err(error) => break Err(error),
         }
@@ -231,6 +233,22 @@ async fn watch(
     stop.cancel();
     tail.close().await;
     outcome
+}
+
+/// A span for Sillage's own telemetry; none where only the checkpoint moves.
+fn receiving(source: &dyn Source, batch: &Batch) -> tracing::Span {
+    if batch.raws.is_empty() {
+        return tracing::Span::none();
+    }
+    tracing::info_span!(
+        target: "span",
+        "receive",
+        otel.name = format!("receive {}", source.name()),
+        otel.kind = "consumer",
+        messaging.system = source.kind(),
+        messaging.operation.type = "receive",
+        messaging.batch.message_count = batch.raws.len() as i64,
+    )
 }
 
 /// Keeps one batch, however often the store refuses it: nothing more is read meanwhile.
@@ -251,10 +269,12 @@ async fn keep(
         // The store takes what it is given, so a copy stays here until it has said yes. Bodies are shared, not copied.
         let again = raws.clone();
         let records = decoder.records(raws).await;
+        let undecoded = records.iter().filter(|record| record.problem.is_some()).count() as u64;
         let entries = records.into_iter().map(Entry::Record).chain(told.iter().cloned()).collect();
         match store.append(entries, checkpoint.clone()).await {
             Ok(_) => {
                 notice.kept(count);
+                notice.undecoded(undecoded);
                 return Ok(());
             }
             Err(StoreError::Refused { reason, retry_after }) => {

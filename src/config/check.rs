@@ -66,6 +66,9 @@ pub fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
             tell(&steps, says, "let one of them hand on to the others");
         }
     }
+    if let Err((key, why)) = config.telemetry.check(&[config.otlp.grpc, config.otlp.http]) {
+        tell(&path(&["telemetry", key]), format!("`{key}` in [telemetry]: {why}"), "");
+    }
     let mut people = BTreeMap::new();
     for (index, access) in config.access.iter().enumerate() {
         let steps = |key: &str| [Step::Key("access".to_owned()), Step::Index(index), Step::Key(key.to_owned())];

@@ -34,6 +34,7 @@ fn known() -> BTreeSet<String> {
     add("webhook", read::known_keys::<collector::webhook::Config>(&[]));
     add("alert", read::known_keys::<store::alert::Rule>(&[]));
     add("alerting", read::known_keys::<collector::alert::Config>(&[]));
+    add("telemetry", read::known_keys::<telemetry::Config>(&[]));
     add("source", vec!["type"]);
     for kind in ["kafka", "nats"] {
         add("source", read::known_keys::<collector::source::Config>(&[("type", kind)]));
@@ -98,7 +99,8 @@ fn the_example_file_is_right_and_names_every_setting() {
     let settings: Vec<&str> =
         example.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')).collect();
     // Secrets that every machine has, in place of those that the example speaks of.
-    let all = settings.join("\n").replace("env:KAFKA_PASSWORD", "env:PATH").replace("env:NTFY_TOKEN", "env:PATH");
+    let secrets = ["env:KAFKA_PASSWORD", "env:NTFY_TOKEN", "env:OTLP_KEY"];
+    let all = secrets.iter().fold(settings.join("\n"), |all, secret| all.replace(secret, "env:PATH"));
     let all = ["nats-password", "nats-token", "registry-password"]
         .iter()
         .fold(all, |all, name| all.replace(&format!("file:/run/secrets/{name}"), "env:PATH"));

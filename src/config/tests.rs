@@ -301,6 +301,8 @@ fn what_a_part_refuses_is_shown_at_the_value_before_anything_starts() {
     let refused = [
         ("[otlp]\nforward = \"htp://x\"\n", "2:11", "must begin with http://"),
         ("[otlp]\nforward = \"http://x:99999\"\n", "2:11", "65535"),
+        ("[telemetry]\nendpoint = \"http://localhost:4318\"\n", "2:12", "its own spans would never come to an end"),
+        ("[telemetry]\nsample_ratio = 2.0\n", "2:16", "from 0 to 1"),
         ("[[source]]\nname = \"k\"\ntype = \"kafka\"\nbrokers = [\"here\"]\n", "4:11", "localhost:9092"),
         (
             "[[source]]\nname = \"k\"\ntype = \"kafka\"\nbrokers = [\"a:1\"]\n[source.options]\n\"sasl.pasword\" = \"env:X\"\n",

@@ -29,14 +29,17 @@ pub struct Board {
     lags: LagSeries,
     sources: RwLock<BTreeMap<SourceName, SourceStatus>>,
     open_records: RwLock<BTreeMap<SourceName, Arc<Vec<Record>>>>,
+    undecoded: RwLock<BTreeMap<SourceName, u64>>,
     refused: RwLock<BTreeMap<String, u64>>,
+    refused_elsewhere: RwLock<Vec<Gauge>>,
     memory: RwLock<Vec<Gauge>>,
+    queues: RwLock<Vec<Gauge>>,
     webhooks: RwLock<BTreeMap<String, WebhookStatus>>,
     deliveries: Deliveries,
     alerts: watch::Sender<Arc<Alerts>>,
 }
 
-/// What takes memory outside the store, and how to ask how much.
+/// What is counted outside the store, and how to ask how much it is.
 struct Gauge {
     what: &'static str,
     ask: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -44,7 +47,7 @@ struct Gauge {
 
 impl fmt::Debug for Gauge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} bytes", self.what, (self.ask)())
+        write!(f, "{}: {}", self.what, (self.ask)())
     }
 }
 
@@ -279,9 +282,34 @@ impl Board {
         *self.refused.write().entry(reason.to_owned()).or_default() += many;
     }
 
+    /// Puts up who counts what was refused or dropped for another reason.
+    pub fn refused_by(&self, reason: &'static str, ask: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.refused_elsewhere.write().push(Gauge { what: reason, ask: Box::new(ask) });
+    }
+
+    /// Counts records of a source that could not be read in full. They are kept all the same.
+    pub fn count_undecoded(&self, source: &SourceName, many: u64) {
+        *self.undecoded.write().entry(source.clone()).or_default() += many;
+    }
+
+    /// How many records of each source could not be read in full since the start.
+    pub fn undecoded(&self) -> BTreeMap<SourceName, u64> {
+        self.undecoded.read().clone()
+    }
+
     /// Puts up who counts the bytes of memory that something outside the store takes.
     pub fn measure(&self, what: &'static str, ask: impl Fn() -> u64 + Send + Sync + 'static) {
         self.memory.write().push(Gauge { what, ask: Box::new(ask) });
+    }
+
+    /// Puts up who counts how much waits in a queue outside the store.
+    pub fn queue(&self, what: &'static str, ask: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.queues.write().push(Gauge { what, ask: Box::new(ask) });
+    }
+
+    /// How much waits in each queue outside the store.
+    pub fn queues(&self) -> Vec<(&'static str, u64)> {
+        self.queues.read().iter().map(|gauge| (gauge.what, (gauge.ask)())).collect()
     }
 
     /// What takes how many bytes of memory outside the store.
@@ -291,7 +319,11 @@ impl Board {
 
     /// What was refused since the start, by reason.
     pub fn refused(&self) -> BTreeMap<String, u64> {
-        self.refused.read().clone()
+        let mut refused = self.refused.read().clone();
+        for gauge in self.refused_elsewhere.read().iter() {
+            *refused.entry(gauge.what.to_owned()).or_default() += (gauge.ask)();
+        }
+        refused
     }
 
     /// Puts up how a webhook stands, in place of what stood there.

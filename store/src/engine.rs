@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::checkpoint::Checkpoint;
 use crate::entry::{Entry, Identity};
+use crate::histogram::Histogram;
 use crate::knot::{Knot, Tie};
 use crate::position::SourceName;
 use crate::query::{Field, Query};
@@ -198,6 +199,10 @@ pub struct Stats {
     pub per_second: f64,
     /// The slowest fsync of the last minute.
     pub slowest_fsync: Option<Duration>,
+    /// How many records, spans and logs were kept since the start, in this order.
+    pub kept: [u64; 3],
+    /// How long writing to the log took since the start, fsync included.
+    pub writes: Histogram,
     /// What takes memory.
     pub memory: MemoryUse,
 }

@@ -97,7 +97,9 @@ impl Wanted {
             return unreadable("that is everything: stop Sillage and remove the data folder for that");
         }
         if query.asks_of_flow() {
-            return unreadable("`flow:(…)` asks of whole flows: search for them, and forget each by its trace id");
+            return unreadable(
+                "`flow:(…)` and `finding:` ask of whole flows: search for them, and forget each by its trace id",
+            );
         }
         Ok(query)
     }

@@ -213,6 +213,11 @@ pub fn disk_bytes(path: &Path) -> Option<(u64, u64)> {
     Some((disk.f_bavail.checked_mul(disk.f_frsize)?, disk.f_blocks.checked_mul(disk.f_frsize)?))
 }
 
+/// Whether files can be made in a folder, as far as the operating system tells without trying.
+pub fn writable(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?)
+}
+
 /// How many bytes of memory this process has in use, as the operating system counts them (proc(5): /proc/PID/statm, the second field, in
 /// pages); `None` where that can't be said.
 pub fn resident_bytes() -> Option<u64> {

@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 
 mod budget; // where the time went
 mod delivery; // each event and each consumer
-mod finding; // what is wrong and can be proved
+pub mod finding; // what is wrong and can be proved
 mod origin; // which record each copy goes back to
 mod ours; // what is known to belong to the flow
 mod outcome; // what came of it

@@ -31,6 +31,7 @@ pub mod engine; // the `Store` trait
 pub mod erasure; // forgetting on somebody's word
 pub mod file; // everything that the store does to files
 mod frame; // pieces of a file that can be told to be whole
+pub mod histogram; // how long something took, over many times
 pub mod index; // the default engine: log, live set, segments
 pub mod journal; // what people and Sillage decided
 pub mod lag_series; // how far groups were behind, over time

@@ -154,6 +154,7 @@ impl Store for Memory {
             records: many(Kind::Record),
             spans: many(Kind::Span),
             logs: many(Kind::Log),
+            kept: [Kind::Record, Kind::Span, Kind::Log].map(many),
             oldest: kept.entries.iter().map(|(_, held)| held.entry.time()).min(),
             ..Stats::default()
         })

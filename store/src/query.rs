@@ -27,6 +27,7 @@ use crate::time::Timestamp;
 pub use backlog::Backlog;
 pub use fields::BODY_PARSED_BYTES_MAX;
 pub use goto::{Goto, goto};
+pub use matches::Whole;
 pub use parse::{QueryError, duration};
 pub use text::{TEXT_BYTES_MAX, text};
 pub use words::{WORD_BYTES_MAX, Words, words};
@@ -68,6 +69,8 @@ pub enum Query {
     },
     /// Some entry of the same flow matches. Engines take it as "holds": whoever lists flows checks it.
     Flow(Box<Query>),
+    /// The flow has a finding of this kind ([`crate::flow::finding::KINDS`]), or any. Engines take it as "holds": whoever lists flows checks it.
+    Finding(Option<&'static str>),
     /// Some consumer group has yet to read the record: what [`Query::with_commits`] makes of `status:waiting`.
     Waits(Arc<Backlog>),
 }

@@ -13,6 +13,7 @@ mod dead_letters; // what died on a real Kafka, for people, scripts and the comm
 mod deliveries; // which consumer group has an event
 mod demo; // `sillage demo` by itself
 mod foreign; // producers and consumers in other languages, instrumented by OpenTelemetry, not by us
+mod frameworks; // retries and dead letters as frameworks write them
 mod generator; // telemetrygen, OpenTelemetry's own load generator
 mod jetstream; // NATS beside Kafka
 mod kafka_access; // who we are to a broker, and what is said where it keeps us out
@@ -21,9 +22,11 @@ mod kafka_scale; // many partitions, and many records while groups are watched
 mod kafka_source; // what is read from a real Kafka, and what is left alone there
 mod kafka_transactions; // what is not committed yet, and what was taken back
 mod lag; // how far consumer groups are behind
+mod metrics; // `/metrics` as Prometheus reads it, the dashboard and the rules
 mod operator; // what is redacted, forgotten, checked, rebuilt, copied
 mod otlp_receiver; // OTLP in every transport and encoding, good and bad
 mod overload; // more comes in than can be kept
+mod own_telemetry; // Sillage's own traces and logs
 mod recorded; // what OpenTelemetry's instrumentations sent, sent once more
 mod registry; // bodies that a schema registry's serializers wrote
 mod trouble; // brokers that are down, disks that refuse, folders that are damaged

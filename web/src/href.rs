@@ -183,6 +183,11 @@ impl Links {
         self.to("/status")
     }
 
+    /// Metrics for Prometheus and its like.
+    pub fn metrics(&self) -> Href {
+        self.to("/metrics")
+    }
+
     /// Where entries are forgotten.
     pub fn forget(&self) -> Href {
         self.to("/forget")

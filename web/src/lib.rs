@@ -14,6 +14,7 @@ mod guard; // what every request passes first
 mod href; // typed links
 mod routes; // all addresses on one screen
 mod state; // what every handler can reach
+mod traffic; // what the console was asked, and how long it took
 
 // What is shown.
 mod api; // the JSON API and the probes
@@ -164,6 +165,7 @@ fn state(
         door: Arc::new(door(config, access)?),
         metrics_partitions: config.metrics_partitions,
         started: Instant::now(),
+        traffic: Arc::default(),
         stopping,
     })
 }

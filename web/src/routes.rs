@@ -15,7 +15,7 @@ use crate::page::{
     status, theme, topic, topics,
 };
 use crate::state::AppState;
-use crate::{api, asset, guard, page};
+use crate::{api, asset, guard, page, traffic};
 
 /// The whole console.
 pub fn app(state: AppState) -> Router {
@@ -57,14 +57,15 @@ pub fn app(state: AppState) -> Router {
     below_prefix(&state, wrapped(routes, state.clone()))
 }
 
-/// From the inside out: the guard, what went wrong told so that it can be read, the browser's bonds around everything, compressed
-/// last.
+/// From the inside out: the guard, what went wrong told so that it can be read, the browser's bonds around everything, compressed,
+/// counted last.
 fn wrapped(routes: Router<AppState>, state: AppState) -> Router {
     routes
         .layer(from_fn_with_state(state.clone(), guard::check))
         .layer(from_fn_with_state(state.clone(), page::problem::show))
         .layer(from_fn(guard::bind_browsers))
         .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(state.clone(), traffic::count))
         .with_state(state)
 }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
 use crate::href::Links;
+use crate::traffic::Traffic;
 
 /// What every handler can reach. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub struct AppState {
     pub door: Arc<Door>,
     /// Whether `/metrics` tells consumer lag by partition.
     pub metrics_partitions: bool,
+    /// What the console was asked.
+    pub traffic: Arc<Traffic>,
     /// When the console started.
     pub started: Instant,
     /// Cancelled once the console is to stop: streams end themselves.

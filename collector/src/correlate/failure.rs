@@ -1,8 +1,9 @@
 //! What a retry copy or dead letter says of the failure that led to it.
 //!
-//! Headers first: by the `[[convention]]` tables of the configuration, then by [`table`], one convention a row. Where no header speaks,
-//! the topic's name may: a configured one says it for certain, any other is guessed, and marked so.
+//! Headers first: by the `[[convention]]` tables of the configuration, then by [`table`], one convention a row, then by names that most
+//! choose alike ([`by_hand`]). Where no header speaks, the topic's name may: a configured one says it for certain, any other is guessed, and marked so.
 
+pub mod by_hand; // names that most choose alike
 pub mod name; // what a topic's name suggests
 pub mod own; // `[[convention]]`
 pub mod table; // the conventions
@@ -40,8 +41,13 @@ pub fn read(own: &[Own], channel: &str, headers: &[Header]) -> Option<Failure> {
     own.iter()
         .find_map(|own| own.read(channel, headers))
         .or_else(|| read_by_table(own, channel, headers))
-        .or_else(|| own.iter().find_map(|own| own.by_name(channel)))
-        .or_else(|| name::guess(channel))
+        .or_else(|| by_hand::read(own, channel, headers))
+        .or_else(|| named(own, channel))
+}
+
+/// What the topic alone says: for certain where the configuration names it.
+fn named(own: &[Own], channel: &str) -> Option<Failure> {
+    own.iter().find_map(|own| own.by_name(channel)).or_else(|| name::guess(channel))
 }
 
 /// What the conventions of the table make of a record's headers.
@@ -115,6 +121,7 @@ where
             }
             Slot::Timestamp => fill(&mut origin.timestamp, millis),
             Slot::Group => fill(&mut failure.group, text),
+            Slot::Connector => fill(&mut failure.group, || text().map(|name| format!("connect-{name}"))),
             Slot::Attempts | Slot::NextAttempt => {
                 let to_come = i64::from(matches!(reading.slot, Slot::NextAttempt));
                 if let Some(attempts) = number().and_then(|number| number.checked_sub(to_come)?.try_into().ok())
@@ -146,11 +153,7 @@ fn fate(by: FateBy, failure: &Failure, channel: &str, own: &[Own]) -> Fate {
     }
     match by {
         FateBy::Always(fate) => fate,
-        FateBy::Name => own
-            .iter()
-            .find_map(|own| own.by_name(channel))
-            .or_else(|| name::guess(channel))
-            .map_or(Fate::Retry, |told| told.fate),
+        FateBy::Name => named(own, channel).map_or(Fate::Retry, |told| told.fate),
     }
 }
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use parking_lot::Mutex;
 use serve::TimedBody;
-use store::{Board, Checkpoint, SourceName, Store, StoreError, Timestamp};
+use store::{Board, Checkpoint, Entry, SourceName, Store, StoreError, Timestamp};
 use tokio::sync::Semaphore;
-use tracing::{debug, error, warn};
+use tracing::{Instrument, debug, error, warn};
 
 use super::admission::{Admission, Admitted};
 use super::answer::{AnswerBody, Taken, Wire, answer};
@@ -17,7 +17,7 @@ use super::batch::Batch;
 use super::forward::Forward;
 use super::refusal::Refusal;
 use super::wire::{Budget, DecodeError};
-use super::{Allow, Signal, json, protobuf, request};
+use super::{Allow, OWN_SERVICE, Signal, json, protobuf, request};
 use crate::redact::Redactor;
 
 /// What answers requests, on both ports.
@@ -101,7 +101,8 @@ impl Endpoint {
         let taken = self.outcome(head.signal, &batch);
         let received = batch.entries.len() as u64;
         if received > 0 {
-            let kept = self.store.append(batch.entries, Checkpoint::none(self.name.clone())).await;
+            let span = receiving(head.signal, &batch);
+            let kept = self.store.append(batch.entries, Checkpoint::none(self.name.clone())).instrument(span).await;
             if let Err(error) = kept {
                 self.log_store_failure(&error);
                 return Err(Refusal::of_store(&error));
@@ -168,6 +169,25 @@ impl Endpoint {
             other => error!(error = other as &dyn std::error::Error, "the store could not keep what came by OTLP"),
         }
     }
+}
+
+/// A span for Sillage's own telemetry; none about receiving that.
+fn receiving(signal: Signal, batch: &Batch) -> tracing::Span {
+    let is_own = |entry: &Entry| match entry {
+        Entry::Span(span) => span.resource.service == OWN_SERVICE,
+        Entry::Log(log) => log.resource.service == OWN_SERVICE,
+        Entry::Record(_) => false,
+    };
+    if batch.entries.iter().any(is_own) {
+        return tracing::Span::none();
+    }
+    tracing::info_span!(
+        target: "span",
+        "receive",
+        otel.name = format!("receive {}", signal.http_path()),
+        otel.kind = "server",
+        entries = batch.entries.len() as i64,
+    )
 }
 
 /// Whether it is time to say something again.

@@ -69,6 +69,8 @@ pub(super) fn forward(target: Target, board: Arc<Board>) -> (Forward, Sender) {
     let (queue, rest) = unbounded_channel();
     let fate = Arc::new(Fate { board, endpoint: target.to_string(), complained: AtomicBool::new(false) });
     let room = Arc::new(Semaphore::new(QUEUE_BYTES_MAX));
+    let free = Arc::clone(&room);
+    fate.board.measure("copies to be sent on", move || QUEUE_BYTES_MAX.saturating_sub(free.available_permits()) as u64);
     (Forward { queue, room, fate: Arc::clone(&fate) }, Sender { queue: rest, target, fate })
 }
 

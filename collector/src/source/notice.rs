@@ -114,6 +114,11 @@ impl Notice {
         }
     }
 
+    /// So many of them could not be read in full.
+    pub fn undecoded(&self, count: u64) {
+        self.board.count_undecoded(&self.name, count);
+    }
+
     /// The store refuses what was read. Nothing is lost: it is offered again, and no more is read.
     pub fn refused(&self, reason: &str) {
         let mut said = self.said.lock();

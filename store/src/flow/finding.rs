@@ -16,6 +16,9 @@ use crate::time::Timestamp;
 /// clocks that are kept by NTP differ by less.
 const SKEW_TOLERATED: Duration = Duration::from_millis(50);
 
+/// All kinds of findings, as the search names them.
+pub const KINDS: [&str; 5] = ["duplicate", "partitions", "order", "undecodable", "clock"];
+
 /// The most findings of one kind in one flow: the first ones tell it, and the page stays a page.
 const FINDINGS_PER_KIND_MAX: usize = 20;
 
@@ -155,7 +158,9 @@ mod tests {
         let store = Memory::new();
         store.append(entries, Checkpoint::none("test".into())).await.unwrap();
         let flow = assemble(&store, &Board::default(), Start::Trace(trace(1)), at(3_600.0)).await.unwrap();
-        flow.unwrap().findings.into_iter().map(|finding| (finding.kind, finding.says)).collect()
+        let findings = flow.unwrap().findings;
+        assert!(findings.iter().all(|finding| super::KINDS.contains(&finding.kind)), "the search knows every kind");
+        findings.into_iter().map(|finding| (finding.kind, finding.says)).collect()
     }
 
     fn placed(offset: i64) -> RecordFixture {

@@ -34,7 +34,9 @@ impl Plan {
             Query::Term { field, test } => of_term(field, test),
             Query::Text { words, prefix } => of_words(words, *prefix),
             Query::Waits(backlog) => of_topics(backlog),
-            Query::All | Query::Not(_) | Query::Kind(_) | Query::Time { .. } | Query::Flow(_) => Plan::Every,
+            Query::All | Query::Not(_) | Query::Kind(_) | Query::Time { .. } | Query::Flow(_) | Query::Finding(_) => {
+                Plan::Every
+            }
         }
     }
 

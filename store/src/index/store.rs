@@ -1,5 +1,6 @@
 //! What every store promises, as this engine keeps it: each question goes to its own part.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::columns::Columns;
+use super::disk::Disk;
 use super::erasing::Hidden;
 use super::upkeep::retention;
 use super::writer::Command;
@@ -130,10 +132,12 @@ impl Store for Index {
                     .map(crate::Timestamp::from_nanos),
                 last_fsync: condition.last_fsync,
                 free_bytes: file::free_bytes(&shared.config.path),
-                refusing: condition.refusing.or(condition.not_sealing),
+                refusing: condition.refusing.or(condition.not_sealing).or_else(|| not_writable(&shared.config.path)),
                 refused: condition.refused,
                 per_second,
                 slowest_fsync: Some(slowest).filter(|slowest| !slowest.is_zero()),
+                kept: condition.kept,
+                writes: condition.writes,
                 memory: memory_use::memory_use(&shared, &admission, admission_bytes),
             })
         })
@@ -157,6 +161,14 @@ impl Store for Index {
         joined.await.map_err(|error| StoreError::Internal(error.to_string()))?;
         drop(self.lock.lock().take());
         Ok(())
+    }
+}
+
+/// Why nothing could be kept, as far as that shows before it is tried.
+fn not_writable(folder: &Path) -> Option<String> {
+    match file::writable(folder) {
+        Ok(()) => Disk::of(folder)?.refusal(),
+        Err(error) => Some(format!("the data folder can't be written: {error}")),
     }
 }
 

@@ -22,6 +22,7 @@ use super::state::State;
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Held, Sequence};
 use crate::file;
+use crate::histogram::Histogram;
 use crate::position::SourceName;
 
 /// What can be seen.
@@ -106,6 +107,10 @@ pub struct Condition {
     pub refused: u64,
     /// What the system couldn't read lately although nothing is known to be wrong with it.
     pub unread: Option<String>,
+    /// How many records, spans and logs were kept.
+    pub kept: [u64; 3],
+    /// How long writing to the log took.
+    pub writes: Histogram,
     /// How fast it went lately.
     pub pace: Pace,
 }

@@ -6,9 +6,9 @@
 //! A group is kept whole or refused whole. What was refused is nowhere visible.
 
 mod group; // what is written together
+mod keeping; // a group is written, or refused
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -17,17 +17,15 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use self::group::Group;
 use super::batch::{Batch, Packer};
-use super::disk::Disk;
 use super::hash::IdentityKey;
 use super::live::Live;
-use super::log_file::{self, Cut, LogFile};
+use super::log_file::{Cut, LogFile};
 use super::state::State;
 use super::upkeep::{self, forget::Erased};
 use super::view::{Frozen, Shared, View};
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Held, Sequence, StoreError};
 use crate::entry::{Entry, Identity};
-use crate::file;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -71,9 +69,6 @@ const LOG_BYTES_MAX: u64 = 64 << 20;
 /// How many frozen live sets may wait to become segments. Each takes as much memory as the live set; when one waits already, appending waits too.
 const FROZEN_MAX: usize = 1;
 
-/// How long appending waits for a frozen live set to become a segment before it refuses: longer than any seal takes on a disk that works.
-const SEAL_WAIT_MAX: Duration = Duration::from_secs(10);
-
 /// How often the age of the live set is looked at while nothing comes.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -100,6 +95,8 @@ pub struct Writer {
     packer: Option<Packer>,
     /// When the active live set got its first entry.
     since: Option<Instant>,
+    /// When the log could not be written for the last time, until it can be again.
+    failed: Option<Instant>,
 }
 
 impl Writer {
@@ -117,6 +114,7 @@ impl Writer {
             sequence,
             packer: None,
             since: None,
+            failed: None,
         }
     }
 
@@ -143,8 +141,9 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            if let Some(first) = first {
-                self.work(first, commands);
+            match first {
+                Some(first) => self.work(first, commands),
+                None => self.try_again(),
             }
             if self.is_full() {
                 self.freeze();
@@ -289,102 +288,6 @@ impl Writer {
         for reply in freezes {
             let _gone = reply.send(Ok(Sequence(self.sequence)));
         }
-    }
-
-    /// Keeps a group, or says why it was refused.
-    fn keep(&mut self, group: Group) -> Result<Sequence, String> {
-        if let Some(reason) = &group.unsure {
-            self.refuse(reason);
-            return Err(reason.clone());
-        }
-        let (mut batch, identities) = group.finish();
-        let is_empty = batch.entries.is_empty()
-            && batch.checkpoints.is_empty()
-            && batch.repeats.is_empty()
-            && batch.forgotten.is_empty();
-        if is_empty {
-            return Ok(Sequence(self.sequence));
-        }
-        self.wait_for_seal()?;
-        batch.number = self.group + 1;
-        let mut packer = self.packer.take().map_or_else(Packer::new, Ok);
-        let written = match &mut packer {
-            Ok(packer) => packer.pack(&batch).map_err(|error| error.to_string()).and_then(|payload| self.log(payload)),
-            Err(error) => Err(error.to_string()),
-        };
-        self.packer = packer.ok();
-        if let Err(reason) = written {
-            if let Some(log) = self.log.take() {
-                self.cut = Some(log.abandon());
-            }
-            self.refuse(&reason);
-            return Err(reason);
-        }
-        let mut condition = self.shared.condition.lock();
-        if condition.refusing.take().is_some() {
-            tracing::info!("entries are taken again");
-        }
-        let took = condition.last_fsync.unwrap_or_default();
-        condition.pace.kept(batch.entries.len() as u64, took);
-        drop(condition);
-        self.apply(batch, Some(identities));
-        Ok(Sequence(self.sequence))
-    }
-
-    fn log(&mut self, payload: &[u8]) -> Result<(), String> {
-        let began = Instant::now();
-        if let Some(disk) = Disk::of(&self.shared.config.path) {
-            if disk.missing() > 0 && !self.shared.is_freeing.swap(true, Ordering::Relaxed) {
-                let _gone = self.upkeep.send(upkeep::Job::FreeDisk);
-            }
-            if let Some(refusal) = disk.refusal() {
-                return Err(refusal);
-            }
-        }
-        if self.log.is_none() {
-            let (folder, durability) = (self.shared.config.log_folder(), self.shared.config.durability);
-            // A number is tried once: what a failed sync left of a file nobody knows.
-            let number = self.next_log;
-            self.next_log += 1;
-            let created = LogFile::create(&folder, number, self.cut, durability).map_err(|error| {
-                // Nothing was acknowledged in it. Where it can't be removed now, it goes with the next segment.
-                if file::remove(&log_file::path(&folder, number)).is_err() {
-                    self.logs.push(number);
-                }
-                chain(&error)
-            })?;
-            self.cut = None;
-            self.logs.push(created.number());
-            self.log = Some(created);
-        }
-        let log = self.log.as_mut().ok_or("there is no log file")?;
-        log.append(payload).map_err(|error| format!("the log can't be written: {error}"))?;
-        self.shared.condition.lock().last_fsync = Some(began.elapsed());
-        Ok(())
-    }
-
-    /// Back-pressure: a live set more would take more memory than the limit allows.
-    fn wait_for_seal(&self) -> Result<(), String> {
-        let began = Instant::now();
-        let mut sealing = self.shared.sealing.lock();
-        while self.shared.look().frozen.len() > FROZEN_MAX {
-            if began.elapsed() >= SEAL_WAIT_MAX {
-                let why = self.shared.condition.lock().not_sealing.clone();
-                let reason = why.unwrap_or_else(|| "the disk doesn't keep up with what comes in".to_owned());
-                self.refuse(&reason);
-                return Err(reason);
-            }
-            self.shared.sealed.wait_for(&mut sealing, Duration::from_millis(100));
-        }
-        Ok(())
-    }
-
-    fn refuse(&self, reason: &str) {
-        let mut condition = self.shared.condition.lock();
-        if condition.refusing.is_none() {
-            tracing::error!("entries are refused until this is mended: {reason}");
-        }
-        condition.refusing = Some(reason.to_owned());
     }
 }
 

@@ -4,26 +4,27 @@ use std::borrow::Cow;
 
 use super::{Field, Query, Test, text, words};
 use crate::entry::Entry;
+use crate::flow::Finding;
 use crate::time::Timestamp;
 
 impl Query {
     /// Whether this holds for one entry. `now` is what [`Field::Age`] is counted from.
     ///
-    /// What is asked of the flow ([`Query::Flow`]) can't be seen on one entry: it counts as possible, also under a negation,
+    /// What is asked of the flow ([`Query::Flow`], [`Query::Finding`]) can't be seen on one entry: it counts as possible, also under a negation,
     /// so that nothing is lost before [`Query::matches_in`] decides.
     pub fn matches(&self, entry: &Entry, now: Timestamp) -> bool {
         self.holds(entry, Others::Unknown { possible: true }, now)
     }
 
-    /// Whether this holds for one entry of a flow whose entries are all at hand: decides [`Query::Flow`] too.
-    pub fn matches_in(&self, entry: &Entry, flow: &[&Entry], now: Timestamp) -> bool {
-        self.holds(entry, Others::Known(flow), now)
+    /// Whether this holds for one entry of a flow that is at hand as a whole: decides [`Query::Flow`] and [`Query::Finding`] too.
+    pub fn matches_in(&self, entry: &Entry, whole: Whole<'_>, now: Timestamp) -> bool {
+        self.holds(entry, Others::Known(whole), now)
     }
 
     /// Whether it asks something of the flow, so that [`Query::matches`] alone doesn't decide.
     pub fn asks_of_flow(&self) -> bool {
         match self {
-            Query::Flow(_) => true,
+            Query::Flow(_) | Query::Finding(_) => true,
             Query::And(all) | Query::Or(all) => all.iter().any(Query::asks_of_flow),
             Query::Not(query) => query.asks_of_flow(),
             Query::All
@@ -81,10 +82,23 @@ impl Query {
             Query::Waits(backlog) => backlog.has(entry),
             Query::Flow(query) => match others {
                 Others::Unknown { possible } => possible,
-                Others::Known(flow) => flow.iter().any(|other| query.holds(other, others, now)),
+                Others::Known(whole) => whole.entries.iter().any(|other| query.holds(other, others, now)),
+            },
+            Query::Finding(kind) => match others {
+                Others::Unknown { possible } => possible,
+                Others::Known(whole) => whole.findings.iter().any(|found| kind.is_none_or(|kind| found.kind == kind)),
             },
         }
     }
+}
+
+/// A flow as a whole, as far as queries ask of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Whole<'a> {
+    /// All of its entries.
+    pub entries: &'a [&'a Entry],
+    /// What is wrong with it.
+    pub findings: &'a [Finding],
 }
 
 /// What is known of the other entries of the same flow.
@@ -93,7 +107,7 @@ enum Others<'a> {
     /// Nothing: what is asked of them is taken as possible, which below a negation means taken as not so.
     Unknown { possible: bool },
     /// All of them.
-    Known(&'a [&'a Entry]),
+    Known(Whole<'a>),
 }
 
 impl Others<'_> {
@@ -294,8 +308,30 @@ mod tests {
             let query = Query::parse(text).unwrap();
             assert!(query.asks_of_flow());
             assert!(query.matches(&entries[0], now), "{text}");
-            assert_eq!(query.matches_in(&entries[0], &all, now), with, "{text}");
-            assert_eq!(query.matches_in(&entries[0], &without_dead_letter, now), without, "{text}");
+            let whole = |entries| Whole { entries, findings: &[] };
+            assert_eq!(query.matches_in(&entries[0], whole(&all), now), with, "{text}");
+            assert_eq!(query.matches_in(&entries[0], whole(&without_dead_letter), now), without, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_finding_is_one_of_the_whole_flow() {
+        let (entries, now) = (entries(), fixture::at(61.5));
+        let found = [Finding { kind: "duplicate", says: String::new(), position: None }];
+        for (text, with, without) in [
+            ("finding:duplicate", true, false),
+            ("finding:order", false, false),
+            ("finding:* kind:record", true, false),
+            ("-finding:duplicate", false, true),
+            ("flow:(finding:duplicate status:dead)", true, false),
+        ] {
+            let query = Query::parse(text).unwrap();
+            assert!(query.asks_of_flow() && query.matches(&entries[0], now), "{text}");
+            let in_flow = |findings| {
+                let all: Vec<&Entry> = entries.iter().collect();
+                query.matches_in(&entries[0], Whole { entries: &all, findings }, now)
+            };
+            assert_eq!((in_flow(&found), in_flow(&[])), (with, without), "{text}");
         }
     }
 

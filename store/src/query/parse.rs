@@ -3,7 +3,7 @@
 //! ```text
 //! or    := and ("OR" and)*
 //! and   := unary ("AND"? unary)*
-//! unary := ("-" | "NOT") unary | "(" or ")" | "flow:" "(" or ")" | field ":" value | word "*"? | phrase "*"? | "*"
+//! unary := ("-" | "NOT") unary | "(" or ")" | "flow:" "(" or ")" | "finding:" kind | field ":" value | word "*"? | phrase "*"? | "*"
 //! value := "*" | text "*"? | phrase "*"? | (">" | ">=" | "<" | "<=") number | number ".." number
 //! field := trace | event | type | … | time | body.PATH | header.NAME | attr.NAME
 //! ```
@@ -16,6 +16,7 @@ use std::fmt;
 
 use super::fields::NAMED;
 use super::{Field, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, Query, suggest, words};
+use crate::flow::finding::KINDS;
 
 pub use value::duration;
 
@@ -201,6 +202,7 @@ impl<'a> Parser<'a> {
             self.at += name_length + 1;
             return match name {
                 "flow" => self.flow(start, depth),
+                "finding" => self.finding(),
                 "time" => self.time(),
                 _ => self.value(start, field(start, name)?),
             };
@@ -227,6 +229,26 @@ impl<'a> Parser<'a> {
         let query = self.parenthesis(opened, depth)?;
         self.in_flow = false;
         Ok(Query::Flow(Box::new(query)))
+    }
+
+    fn finding(&mut self) -> Result<Query, QueryError> {
+        let rest = self.rest();
+        let at = self.at;
+        let kind = &rest[..rest.find(ends_word).unwrap_or(rest.len())];
+        self.at += kind.len();
+        self.end_of_term()?;
+        if kind == "*" {
+            return Ok(Query::Finding(None));
+        }
+        let known = KINDS.iter().find(|known| **known == kind);
+        let known = known.ok_or_else(|| {
+            let hint = match suggest::closest(kind, KINDS.into_iter()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("there are {}, and `*` for any", KINDS.join(", ")),
+            };
+            error(at, format!("no kind of finding is called `{kind}`: {hint}"))
+        })?;
+        Ok(Query::Finding(Some(known)))
     }
 
     /// Text in quotes at this place, its escapes `\"` and `\\` resolved.

@@ -47,6 +47,7 @@ impl fmt::Display for Query {
                 f.write_str(if *prefix { "*" } else { "" })
             }
             Query::Flow(query) => write!(f, "flow:({query})"),
+            Query::Finding(kind) => write!(f, "finding:{}", kind.unwrap_or("*")),
             Query::Waits(_) => f.write_str("status:waiting"),
         }
     }
@@ -156,6 +157,8 @@ impl fmt::Display for Number<'_> {
 pub(super) fn arbitrary_query() -> impl proptest::strategy::Strategy<Value = Query> {
     use proptest::prelude::*;
 
+    use crate::flow::finding::KINDS;
+
     let word = prop_oneof!["[a-z0-9]{1,8}", Just("billing".to_owned()), Just("order".to_owned())];
     let text = prop_oneof![
         "[a-zA-Z0-9*.<>=\"\\\\ ():-]{0,12}",
@@ -205,7 +208,8 @@ pub(super) fn arbitrary_query() -> impl proptest::strategy::Strategy<Value = Que
     };
     let plain = leaf.prop_recursive(3, 16, 3, several).boxed();
     let flow = plain.clone().prop_map(|query| Query::Flow(Box::new(query)));
-    prop_oneof![3 => plain, 1 => flow].boxed().prop_recursive(2, 8, 3, several)
+    let finding = proptest::option::of(proptest::sample::select(&KINDS[..])).prop_map(Query::Finding);
+    prop_oneof![6 => plain, 2 => flow, 1 => finding].boxed().prop_recursive(2, 8, 3, several)
 }
 
 #[cfg(test)]

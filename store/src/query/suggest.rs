@@ -49,7 +49,7 @@ pub(super) fn field(written: &str) -> Option<&'static str> {
     if let Some((_, meant)) = WITH_PATH.iter().find(|(name, _)| *name == head) {
         return Some(meant);
     }
-    let names = NAMED.iter().map(|(name, _)| *name).chain(["time", "flow", "body", "header", "attr"]);
+    let names = NAMED.iter().map(|(name, _)| *name).chain(["time", "flow", "finding", "body", "header", "attr"]);
     closest(&written, names)
         .map(|name| WITH_PATH.iter().find(|(path, _)| *path == name).map_or(name, |(_, meant)| meant))
 }

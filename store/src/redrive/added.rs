@@ -27,6 +27,30 @@ const BEGINNINGS: [&str; 12] = [
 /// What one convention adds, in lower case; `*` at the end stands for anything.
 const BY_CONVENTION: &[(&str, &[&str])] = &[
     ("Spring Cloud Stream", &["x-original-*", "x-exception-*"]),
+    (
+        "By hand",
+        &[
+            "x-original-*",
+            "x-error*",
+            "x-exception*",
+            "x-dlq-*",
+            "dlq-*",
+            "x-failed-*",
+            "x-failure-*",
+            "x-dead-letter-*",
+            "x-consumer-group",
+            "x-retry-count",
+            "x-attempts",
+            "x-stack*",
+            "original_*",
+            "original-*",
+            "error_*",
+            "error-*",
+            "retry_count",
+            "retry-count",
+            "failed_at",
+        ],
+    ),
     ("SmallRye dead letter", &["dead-letter-*"]),
     ("MassTransit", &["mt-reason", "mt-redelivery-count"]),
     (

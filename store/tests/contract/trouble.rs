@@ -226,3 +226,37 @@ async fn what_a_disk_lost_is_found_before_anybody_asks_for_it() {
     .await;
     assert_eq!(fs::read_dir(folder.path().join("damaged")).unwrap().count(), 1);
 }
+
+#[tokio::test]
+async fn a_store_that_could_not_write_takes_entries_again_without_being_sent_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Index::open(IndexConfig::new(folder.path())).unwrap();
+    {
+        let _fault = Fault::below(folder.path(), |operation, _| match operation {
+            Operation::Sync | Operation::Write => Err(io::Error::from_raw_os_error(5)),
+            _ => Ok(()),
+        });
+        keep(&store, 0..1, Timestamp::now()).await.unwrap_err();
+        assert!(store.stats().await.unwrap().refusing.is_some());
+    }
+    // Nobody may send anything while `/readyz` says that nothing is taken.
+    until("it is ready again", async || store.stats().await.unwrap().refusing.is_none()).await;
+    assert!(offsets(&store).await.is_empty(), "what was refused is not there");
+    keep(&store, 1..2, Timestamp::now()).await.unwrap();
+    let stats = store.stats().await.unwrap();
+    assert_eq!((stats.kept, stats.writes.count() >= 2), ([1, 0, 0], true));
+    drop(store);
+    let store = Index::open(IndexConfig::new(folder.path())).unwrap();
+    assert_eq!(offsets(&store).await, [1]);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_is_told_before_anything_is_to_be_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Index::open(IndexConfig::new(folder.path())).unwrap();
+    assert_eq!(store.stats().await.unwrap().refusing, None);
+    assert!(store::file::writable(&folder.path().join("gone")).is_err());
+    let _full = Fault::room_below(folder.path(), || (5 << 20, 1 << 30));
+    let says = store.stats().await.unwrap().refusing.unwrap();
+    assert!(says.starts_with("the disk is full: 5 MiB are free"), "{says}");
+}

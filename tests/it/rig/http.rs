@@ -34,6 +34,10 @@ pub fn get(server: SocketAddr, path: &str) -> io::Result<Answer> {
     exchange(server, "GET", path, &[], b"")
 }
 
+pub fn get_with(server: SocketAddr, path: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
+    exchange(server, "GET", path, headers, b"")
+}
+
 pub fn post(server: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
     exchange(server, "POST", path, headers, body)
 }

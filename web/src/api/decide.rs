@@ -1,10 +1,11 @@
-//! What is asked of a whole flow, `flow:(…)`: the store finds the entries that may be meant, and here their flows decide.
+//! What is asked of a whole flow, `flow:(…)` and `finding:`: the store finds the entries that may be meant, and here their flows decide.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use store::engine::{Cursor, Found, Held};
-use store::flow::{Flow, Start, assemble};
+use store::flow::{Finding, Flow, Start, assemble};
+use store::query::Whole;
 use store::{Entry, Query, StoreError, Timestamp, TraceId};
 
 use crate::state::AppState;
@@ -48,11 +49,11 @@ pub async fn decide(state: &AppState, query: &Query, found: Found, now: Timestam
                 None => None,
             },
         };
-        let others: Vec<&Entry> = match flow {
-            Some(flow) => flow.entries().map(|joined| &*joined.held.entry).collect(),
-            None => vec![&*held.entry],
+        let (entries, findings): (Vec<&Entry>, &[Finding]) = match flow {
+            Some(flow) => (flow.entries().map(|joined| &*joined.held.entry).collect(), &flow.findings),
+            None => (vec![&*held.entry], &[]),
         };
-        if query.matches_in(&held.entry, &others, now) {
+        if query.matches_in(&held.entry, Whole { entries: &entries, findings }, now) {
             decided.entries.push(held.clone());
         }
         last = Some(held);

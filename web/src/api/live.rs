@@ -64,7 +64,9 @@ pub fn route() -> MethodRouter<AppState> {
 fn show(state: AppState, params: LiveParams, headers: &HeaderMap, room: Arc<Semaphore>) -> Result<Response, Problem> {
     let query = Query::parse(&params.q)?;
     if query.asks_of_flow() {
-        return Err(Problem::unreadable("a live stream sees one entry at a time, so `flow:(…)` can't be asked here"));
+        return Err(Problem::unreadable(
+            "a live stream sees one entry at a time, so `flow:(…)` and `finding:` can't be asked here",
+        ));
     }
     if query.asks_of_commits() {
         return Err(Problem::unreadable(

@@ -13,7 +13,9 @@ pub async fn alive() -> &'static str {
 
 /// `/readyz`: 200 once it takes entries and answers questions, else 503 with the reasons, one a line.
 ///
-/// A source that is down doesn't make the console unready: the console is where one sees why. One that has not answered yet does.
+/// Not ready: the store can't answer, or takes no entries (a full disk, a folder that can't be written), or a source has not answered yet since
+/// the start. Ready, with a line about it: a source that is down. A balancer or a rollout that goes by this would take the console away
+/// from those who come to see why, and starting it again mends no broker.
 pub async fn ready(State(state): State<AppState>) -> (StatusCode, String) {
     let mut reasons = Vec::new();
     match state.store.stats().await {

@@ -21,6 +21,10 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("header.tenant:acme OR attr.tenant:acme", "a header, or an attribute"),
     ("\"payment gateway\"", "words in this order"),
     ("flow:(status:dead) type:OrderPlaced", "orders in whose flow something was set aside"),
+    (
+        "finding:duplicate",
+        "flows in which an event was published twice; also partitions, order, undecodable, clock, or * for any",
+    ),
 ];
 
 /// Keys, each with what it does.

@@ -103,7 +103,7 @@ impl Wants {
 }
 
 /// The probes say in their own words what is wrong.
-fn is_probe(path: &str) -> bool {
+pub fn is_probe(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz" | "/metrics")
 }
 

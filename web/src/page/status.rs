@@ -3,13 +3,15 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use store::Timestamp;
 use store::board::{OPEN_FOR_LONG, SourceState, SourceStatus};
 use store::engine::{MemoryUse, Stats};
+use store::histogram::Histogram;
+use store::{Board, Timestamp};
 
 use crate::page::topic::missing::wait;
 use crate::page::{Frame, Problem, render};
 use crate::state::AppState;
+use crate::traffic::Asked;
 use crate::wording;
 
 #[derive(Template)]
@@ -23,6 +25,15 @@ struct Status {
     refusing: Option<String>,
     memory: Vec<(&'static str, String)>,
     refused: Vec<(String, String)>,
+    asked: Vec<RouteRow>,
+}
+
+/// What the console was asked at one route.
+struct RouteRow {
+    route: String,
+    times: String,
+    failed: u64,
+    within: String,
 }
 
 /// One source, as it is shown.
@@ -53,12 +64,46 @@ pub async fn show(State(state): State<AppState>, frame: Frame) -> Result<Respons
         frame,
         version: crate::page::VERSION,
         uptime: wording::duration(u64::try_from(state.started.elapsed().as_nanos()).unwrap_or(u64::MAX)),
-        sources: state.board.sources().into_iter().map(|status| source_row(status, now)).collect(),
+        sources: sources(&state.board, now),
         refusing: stats.refusing.clone(),
         store: facts(&stats, now),
         memory: memory(&stats.memory, state.board.memory()),
         refused: state.board.refused().into_iter().map(|(reason, many)| (reason, wording::count(many))).collect(),
+        asked: state.traffic.routes().iter().map(route_row).collect(),
     }))
+}
+
+fn sources(board: &Board, now: Timestamp) -> Vec<SourceRow> {
+    let undecoded = board.undecoded();
+    let row = |status: SourceStatus| {
+        let undecoded = undecoded.get(&status.name).copied().unwrap_or_default();
+        let mut row = source_row(status, now);
+        if undecoded > 0 {
+            let many = wording::many(undecoded, "record");
+            row.unseen
+                .push(format!("{many} since the start could not be read in full; they are kept, with the reason"));
+        }
+        row
+    };
+    board.sources().into_iter().map(row).collect()
+}
+
+fn route_row((route, asked): (&String, &Asked)) -> RouteRow {
+    RouteRow {
+        route: route.clone(),
+        times: wording::count(asked.times()),
+        failed: asked.failed(),
+        within: within(&asked.took, 0.95),
+    }
+}
+
+/// Within which time a share of all ended, as far as the histogram tells.
+fn within(took: &Histogram, share: f64) -> String {
+    match took.quantile(share) {
+        Some(seconds) => format!("≤ {}", wording::duration((seconds * 1e9) as u64)),
+        None if took.count() == 0 => "–".to_owned(),
+        None => "longer than 10 s".to_owned(),
+    }
 }
 
 fn source_row(status: SourceStatus, now: Timestamp) -> SourceRow {
@@ -119,6 +164,11 @@ fn facts(stats: &Stats, now: Timestamp) -> Vec<(&'static str, String)> {
         let slowest = u64::try_from(slowest.as_nanos()).unwrap_or(u64::MAX);
         facts.push(("Slowest fsync of the last minute", wording::duration(slowest)));
     }
+    if stats.writes.count() > 0 {
+        facts.push(("Of 100 writes since the start, 99 took", within(&stats.writes, 0.99)));
+    }
+    let [records, spans, logs] = stats.kept.map(wording::count);
+    facts.push(("Kept since the start", format!("{records} records, {spans} spans, {logs} logs")));
     facts.push(("Kept a second, over the last minute", wording::count(stats.per_second.round() as u64)));
     if stats.refused > 0 {
         facts.push(("Appends refused", wording::count(stats.refused)));
@@ -150,7 +200,7 @@ mod tests {
     use store::board::OpenTransaction;
     use store::file::fault::Fault;
     use store::index::{Index, IndexConfig};
-    use store::{Board, Checkpoint, Store, fixture};
+    use store::{Checkpoint, Store, fixture};
 
     use super::*;
     use crate::given::{Console, empty};
@@ -176,8 +226,10 @@ mod tests {
         let board = Arc::new(Board::default());
         board.post(source(SourceState::Down));
         board.count_refused("spans with invalid ids", 3);
+        board.count_undecoded(&"main".into(), 12);
         let page = Console::beside(empty(), board).page("/status").await;
         page.shows("main kafka broker:9092").shows("down").shows("nobody listens: is <Kafka> running?");
+        page.shows("12 records since the start could not be read in full");
         page.shows("1.5 s").shows("48,213").shows("groups can't be listed").shows("spans with invalid ids 3");
         assert!(!page.body.contains("<Kafka>"));
     }
@@ -202,6 +254,15 @@ mod tests {
         assert!(metrics.contains("sillage_uncommitted_records{source=\"main\",topic=\"orders\"} 361"), "{metrics}");
         let status = console.get("/api/v1/status").await.body;
         assert!(status.contains("\"lastStableOffset\":120,\"highWatermark\":481,\"waiting\":361"), "{status}");
+    }
+
+    #[tokio::test]
+    async fn what_the_console_was_asked_is_told_with_errors_and_how_long_it_took() {
+        let console = Console::over(empty());
+        console.page("/status").await.shows("Nothing was asked yet");
+        console.get("/no-such-page").await;
+        let page = console.page("/status").await;
+        page.shows("/status 1 0 ≤").shows("other 1 0 ≤");
     }
 
     #[tokio::test]
@@ -230,6 +291,7 @@ mod tests {
         keep(3).await.unwrap();
         let stats = index.stats().await.unwrap();
         let page = Console::over(index.clone()).page("/status").await;
+        page.shows("Kept since the start 3 records, 0 spans, 0 logs").shows("Of 100 writes since the start, 99 took ≤");
         page.shows("Entries 3").shows("Records 3").shows("Segments 1").shows("Appends refused 1");
         page.shows(&format!("On disk {}", wording::bytes(stats.bytes)));
         let oldest = wording::clock_short(fixture::at(0.0), Timestamp::now());

@@ -24,6 +24,8 @@ pub enum Slot {
     Timestamp,
     /// The group (or consumer) that failed.
     Group,
+    /// The sink connector that failed; its group is called after it (kafka : connect/util/SinkUtils.java).
+    Connector,
     /// How many attempts were made.
     Attempts,
     /// Which attempt comes next: one more than were made (spring-kafka counts so, from 1 on).
@@ -146,10 +148,11 @@ pub const CONVENTIONS: &[Convention] = &[
             text("kafka_key-exception-stacktrace", Slot::StackTrace, Last),
         ],
     },
-    // spring-cloud-stream : KafkaMessageChannelBinder.java.
+    // spring-cloud-stream : KafkaMessageChannelBinder.java. Many write the same names by hand, with numbers as text; the exception's type under
+    // this name only Spring does.
     Convention {
         name: "Spring Cloud Stream",
-        marks: &["x-original-topic"],
+        marks: &["x-original-topic", "x-exception-fqcn"],
         fate: DEAD,
         rows: &[
             text("x-original-topic", Slot::Topic, First),
@@ -170,7 +173,7 @@ pub const CONVENTIONS: &[Convention] = &[
             text("__connect.errors.topic", Slot::Topic, Last),
             text("__connect.errors.partition", Slot::Partition, Last),
             text("__connect.errors.offset", Slot::Offset, Last),
-            text("__connect.errors.connector.name", Slot::Group, Last),
+            text("__connect.errors.connector.name", Slot::Connector, Last),
             text("__connect.errors.exception.class.name", Slot::Exception, Last),
             text("__connect.errors.exception.message", Slot::Message, Last),
             text("__connect.errors.exception.stacktrace", Slot::StackTrace, Last),

@@ -127,7 +127,7 @@ fn kafka_connect_writes_text_and_the_last_hop_counts() {
         ],
     );
     assert_eq!(origin(&failure), (Some("orders"), Some(4), Some(12_345_678), None), "eight digits are text here");
-    assert_eq!(failure.group.as_deref(), Some("warehouse"));
+    assert_eq!(failure.group.as_deref(), Some("connect-warehouse"), "what its consumer group is called");
     assert_eq!(failure.message.as_deref(), Some("bad schema"));
 }
 

@@ -113,7 +113,7 @@ fn is_of_minutes(query: &Query) -> bool {
             Query::And(all) | Query::Or(all) => all.iter().all(is_of_fields),
             Query::Not(query) => is_of_fields(query),
             Query::Term { field, .. } => FIELDS.contains(field),
-            Query::Time { .. } | Query::Text { .. } | Query::Flow(_) | Query::Waits(_) => false,
+            Query::Time { .. } | Query::Text { .. } | Query::Flow(_) | Query::Finding(_) | Query::Waits(_) => false,
         }
     }
     match query {

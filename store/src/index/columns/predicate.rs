@@ -66,7 +66,9 @@ impl Predicate {
             },
             Query::Term { field, test } => column(field, test, columns),
             Query::Text { words, .. } if words.is_empty() => Predicate::Always(Verdict::Yes),
-            Query::Text { .. } | Query::Flow(_) | Query::Waits(_) => Predicate::Always(Verdict::Maybe),
+            Query::Text { .. } | Query::Flow(_) | Query::Finding(_) | Query::Waits(_) => {
+                Predicate::Always(Verdict::Maybe)
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use store::engine::{Cursor, Held, PageRequest, Sequence};
 use store::flow::{self, Flow, Start};
+use store::query::Whole;
 use store::span::Operation;
 use store::{Entry, Position, Query, Record, Timestamp, TraceId};
 
@@ -170,12 +171,13 @@ fn is_batch(flow: &Flow, trace_id: TraceId) -> bool {
 /// Whether a flow belongs on this page: what the query asks of the flow holds, and no page before has shown it.
 fn is_asked_for(flow: &Flow, query: &Query, held: &Held, after: Option<&Cursor>, now: Timestamp) -> bool {
     let all: Vec<&Entry> = flow.entries().map(|joined| &*joined.held.entry).collect();
-    if query.asks_of_flow() && !query.matches_in(&held.entry, &all, now) {
+    let whole = Whole { entries: &all, findings: &flow.findings };
+    if query.asks_of_flow() && !query.matches_in(&held.entry, whole, now) {
         return false;
     }
     let Some(after) = after else { return true };
     !all.iter().any(|entry| {
-        (entry.time(), entry.identity()) >= (after.time, after.identity.clone()) && query.matches_in(entry, &all, now)
+        (entry.time(), entry.identity()) >= (after.time, after.identity.clone()) && query.matches_in(entry, whole, now)
     })
 }
 
