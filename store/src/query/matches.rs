@@ -308,9 +308,10 @@ mod tests {
             let query = Query::parse(text).unwrap();
             assert!(query.asks_of_flow());
             assert!(query.matches(&entries[0], now), "{text}");
-            let whole = |entries| Whole { entries, findings: &[] };
-            assert_eq!(query.matches_in(&entries[0], whole(&all), now), with, "{text}");
-            assert_eq!(query.matches_in(&entries[0], whole(&without_dead_letter), now), without, "{text}");
+            for (entries_of_it, holds) in [(&all, with), (&without_dead_letter, without)] {
+                let whole = Whole { entries: entries_of_it, findings: &[] };
+                assert_eq!(query.matches_in(&entries[0], whole, now), holds, "{text}");
+            }
         }
     }
 
@@ -327,7 +328,7 @@ mod tests {
         ] {
             let query = Query::parse(text).unwrap();
             assert!(query.asks_of_flow() && query.matches(&entries[0], now), "{text}");
-            let in_flow = |findings| {
+            let in_flow = |findings: &[Finding]| {
                 let all: Vec<&Entry> = entries.iter().collect();
                 query.matches_in(&entries[0], Whole { entries: &all, findings }, now)
             };

@@ -248,7 +248,7 @@ impl<'a> Parser<'a> {
             };
             error(at, format!("no kind of finding is called `{kind}`: {hint}"))
         })?;
-        Ok(Query::Finding(Some(known)))
+        Ok(Query::Finding(Some(*known)))
     }
 
     /// Text in quotes at this place, its escapes `\"` and `\\` resolved.

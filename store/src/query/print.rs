@@ -208,7 +208,7 @@ pub(super) fn arbitrary_query() -> impl proptest::strategy::Strategy<Value = Que
     };
     let plain = leaf.prop_recursive(3, 16, 3, several).boxed();
     let flow = plain.clone().prop_map(|query| Query::Flow(Box::new(query)));
-    let finding = proptest::option::of(proptest::sample::select(&KINDS[..])).prop_map(Query::Finding);
+    let finding = proptest::option::of(proptest::sample::select(KINDS.to_vec())).prop_map(Query::Finding);
     prop_oneof![6 => plain, 2 => flow, 1 => finding].boxed().prop_recursive(2, 8, 3, several)
 }
 

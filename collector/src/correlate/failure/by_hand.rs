@@ -19,7 +19,7 @@ use crate::correlate::header::{self, Encoding, Take};
 pub const CONVENTION: &str = "By hand";
 
 /// The names that say the same, in lower case, the most telling first. `-` stands for `_`, too, and each may begin with `x-` or `dlq-`.
-const NAMES: [(Slot, Take, &[&str]); 8] = [
+static NAMES: [(Slot, Take, &[&str]); 8] = [
     (Slot::Topic, Take::First, &["original-topic", "origin-topic", "source-topic", "originaltopic"]),
     (
         Slot::Partition,
