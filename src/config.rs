@@ -137,7 +137,7 @@ struct Section {
 }
 
 /// All sections. A known section of a later version is refused rather than ignored: whoever writes it relies on it.
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     Section { name: "web", repeats: false, built: true },
     Section { name: "access", repeats: true, built: true },
     Section { name: "otlp", repeats: false, built: true },

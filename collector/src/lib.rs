@@ -22,7 +22,7 @@ pub mod correlate; // ids and coordinates under the names that each convention g
 
 // What is told of it, and to whom.
 pub mod alert; // rules, and what they hold for
-mod tls; // whom we believe that they are who they say
+pub mod tls; // whom we believe that they are who they say
 pub mod webhook; // what is told of alerts, and to whom
 
 // What goes wrong.

@@ -25,7 +25,7 @@ pub struct Client {
 impl Client {
     /// Nothing is connected before the first batch. Needs a runtime.
     pub fn new(is_tls: bool, timeout: Duration) -> anyhow::Result<Client> {
-        let tls = collector::decode::registry::trust(is_tls, None).map_err(anyhow::Error::msg)?;
+        let tls = collector::tls::trust(is_tls, None).map_err(anyhow::Error::msg)?;
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_connect_timeout(Some(timeout));

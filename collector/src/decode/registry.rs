@@ -38,7 +38,6 @@ use crate::error::CollectorError;
 use crate::source::notice::Notice;
 use crate::source::raw::Raw;
 use cache::{Cache, Found};
-pub use client::trust;
 pub use config::Config;
 
 /// How long a batch waits for schemas: what a busy registry on another continent takes for some requests. Longer would be noticed, shorter
