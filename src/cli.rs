@@ -113,7 +113,7 @@ pub enum DeadLettersTask {
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// What would be sent back, where to, and which groups would get it again; sends nothing
+    /// What would be sent back, where to, and which groups would get it again; with --send it is sent
     Redrive(Redrive),
 }
 
@@ -128,9 +128,21 @@ pub struct Redrive {
     /// To this topic; without it, the failed group's retry topic where it has one, else where each came from
     #[arg(long, value_name = "TOPIC")]
     pub to: Option<String>,
-    /// Also what was redriven as often as [redrive] max_redrives allows
+    /// Also what was redriven as often as [redrive] max_redrives allows, or was sent back already
     #[arg(long = "override")]
     pub overrides: bool,
+    /// Send them; [redrive] enabled = true allows it
+    #[arg(long)]
+    pub send: bool,
+    /// A group that may get messages again; may be repeated
+    #[arg(long, value_name = "GROUP", requires = "send")]
+    pub again: Vec<String>,
+    /// Also send what nobody knows who gets it again
+    #[arg(long, requires = "send")]
+    pub again_unknown: bool,
+    /// So many a second at most; without it, as [redrive] rate has it
+    #[arg(long, value_name = "MESSAGES", requires = "send")]
+    pub rate: Option<u32>,
 }
 
 /// Which dead letters.
@@ -151,7 +163,7 @@ pub struct Letters {
     /// Only of this cause, by its id
     #[arg(long, value_name = "ID")]
     pub cause: Option<String>,
-    /// `open`, `dismissed` or `any`
+    /// `open`, `redriven`, `dismissed` or `any`
     #[arg(long, value_name = "STATE", default_value = "open")]
     pub state: String,
     /// How many to name

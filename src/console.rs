@@ -5,6 +5,7 @@
 //! stop:   sources -> OTLP drained, the console meanwhile -> store closed
 //! ```
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,11 @@ use anyhow::Context;
 use collector::correlate::failure::own::{self, Own};
 use collector::decode::{Decoder, registry};
 use collector::redact::{self, Redactor};
-use collector::{alert, otlp, source, webhook};
+use collector::redrive::broker::Broker;
+use collector::{alert, otlp, redrive, source, webhook};
 use store::clock::Clock;
 use store::groups::Consumer;
-use store::{Board, Journal, LagSeries, Store};
+use store::{Board, Journal, LagSeries, SourceName, Store};
 use subtle::ConstantTimeEq;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -57,6 +59,8 @@ pub struct Settings<'a> {
     pub base: String,
     /// `[[alert]]` and `[alerting]`.
     pub rules: alert::Rules,
+    /// `[redrive]`.
+    pub redrive: store::redrive::Config,
     /// `[[access]]`: who may send where others reach the OTLP ports.
     pub access: &'a [web::Access],
     /// What becomes of Sillage's own spans and logs, where they are sent.
@@ -101,6 +105,7 @@ impl Collecting {
             conventions,
             consumers,
             registry,
+            redrive,
             webhooks,
             rules,
             base,
@@ -110,6 +115,7 @@ impl Collecting {
         let allow = allow(access)?;
         let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
         let redactor = Arc::new(Redactor::new(redact)?);
+        let drops_silently = redact.iter().any(redact::Config::drops);
         let conventions = Own::all(conventions)?;
         let folder = store.path.clone();
         let store = store::open(store).await?;
@@ -133,6 +139,21 @@ impl Collecting {
         let setup = registry::Setup { config: registry, board: board.clone(), stop: stop_sources.clone() };
         let (registry, asking) = registry::Registry::start(setup)?.unzip();
         let decoder = Arc::new(Decoder::new(redactor.clone(), registry).with_conventions(conventions));
+        let mut brokers: BTreeMap<SourceName, Arc<dyn Broker>> = BTreeMap::new();
+        if redrive.enabled {
+            for source in &sources {
+                brokers.extend(source.redriver()?.map(|broker| (source.name(), broker)));
+            }
+        }
+        let redriving = redrive::Setup {
+            config: redrive,
+            store: store.clone(),
+            journal: journal.clone(),
+            board: board.clone(),
+            brokers,
+            drops_silently,
+            stop: stop_sources.clone(),
+        };
         let mut sources = source::start(sources, store.clone(), board.clone(), decoder, stop_sources.clone())?;
         sources.also(asking);
         let (outbox, stop) = (journal.clone(), stop_sources.clone());
@@ -150,6 +171,7 @@ impl Collecting {
             stop: stop_sources.clone(),
         });
         sources.also(Some(alerts.await?));
+        sources.also(redrive::start(redriving));
         let otlp = otlp::start(otlp::Setup {
             config: otlp,
             store: store.clone(),

@@ -3,7 +3,7 @@
 //! Asks the process that uses the data folder, over its API; where none does, the folder is opened here, and the same API asked without
 //! a socket. So both tell the same.
 
-mod redrive; // what would be sent back
+mod redrive; // what would be sent back, and has it sent
 
 use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
@@ -38,7 +38,7 @@ pub fn run(command: cli::DeadLetters) -> Result<(), Failure> {
             ask(Links::below("").api_dead_letters_export().with("at", name).with("state", "any"))
                 .and_then(|answer| shown(&answer, name))
         }
-        DeadLettersTask::Redrive(asked) => redrive::dry_run(&loaded.config, asked),
+        DeadLettersTask::Redrive(asked) => redrive::run(&loaded.config, asked),
     };
     say(&told?);
     Ok(())

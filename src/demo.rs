@@ -80,7 +80,7 @@ async fn until_stopped(mut config: Config, demo: cli::Demo, telemetry: Option<&T
     let Config {
         web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, webhooks, ..
     } = config;
-    let web = web::Config { redrive, ..web };
+    let web = web::Config { redrive: redrive.clone(), ..web };
     let base = web.url(web.listen);
     let settings = Settings {
         store,
@@ -93,6 +93,7 @@ async fn until_stopped(mut config: Config, demo: cli::Demo, telemetry: Option<&T
         webhooks,
         base,
         rules,
+        redrive,
         access: &access,
         telemetry: telemetry.map(Telemetry::fate),
     };

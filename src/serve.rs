@@ -47,7 +47,7 @@ async fn until_stopped(config: Config, given: Given, telemetry: Option<&Telemetr
     let Config {
         web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, webhooks, ..
     } = config;
-    let web = web::Config { redrive, ..web };
+    let web = web::Config { redrive: redrive.clone(), ..web };
     let base = web.url(web.listen);
     let settings = Settings {
         store,
@@ -60,6 +60,7 @@ async fn until_stopped(config: Config, given: Given, telemetry: Option<&Telemetr
         webhooks,
         base,
         rules,
+        redrive,
         access: &access,
         telemetry: telemetry.map(Telemetry::fate),
     };

@@ -25,6 +25,9 @@ pub mod alert; // rules, and what they hold for
 pub mod tls; // whom we believe that they are who they say
 pub mod webhook; // what is told of alerts, and to whom
 
+// What goes out, where people want it.
+pub mod redrive; // dead letters, back to where they came from
+
 // What goes wrong.
 pub mod error; // why something could not be collected
 

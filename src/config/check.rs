@@ -47,9 +47,8 @@ pub fn check(config: &Config, root: &Node, mistakes: &mut Vec<Mistake>) {
         let steps = [&section[..], &key_in(&says, root.at(&section))].concat();
         tell(&steps, says, "");
     }
-    if config.redrive.enabled {
-        let says = "`enabled` in [redrive]: this version of Sillage tells what it would send, and can't send it yet";
-        tell(&path(&["redrive", "enabled"]), says.to_owned(), "leave it out for now");
+    if let Err((key, says)) = config.redrive.check() {
+        tell(&path(&["redrive", key]), says, "");
     }
     let mut webhooks = BTreeMap::new();
     for (index, webhook) in config.webhooks.iter().enumerate() {
@@ -176,15 +175,18 @@ pub fn names_of<'a>(section: &str, root: &'a Node) -> Vec<&'a str> {
         .collect()
 }
 
-/// The key that a part's own message speaks of: the first word in backticks that is a key of the section, or of its `options`.
+/// The key that a part's own message speaks of: the first word in backticks that is a key of the section, or of its options.
 fn key_in(says: &str, section: Option<&Node>) -> Vec<Step> {
     let Some(section) = section else { return Vec::new() };
-    let options = section.member("options").map(|options| &options.node);
+    // Where both have the key, the message names the table that is meant.
+    let meant = |table: &&str| *table == "options" || says.contains(&format!("`{table}`"));
+    let tables: Vec<&str> = ["redrive_options", "options"].into_iter().filter(meant).collect();
     let mut steps = says.split('`').skip(1).step_by(2).filter_map(|word| {
-        if section.member(word).is_some() {
-            return Some(path(&[word]));
+        let inside = |table: &&&str| section.member(table).is_some_and(|options| options.node.member(word).is_some());
+        match tables.iter().find(inside) {
+            Some(table) => Some(path(&[table, word])),
+            None => section.member(word).filter(|_| !tables.contains(&word)).map(|_| path(&[word])),
         }
-        options.and_then(|options| options.member(word)).map(|_| path(&["options", word]))
     });
     steps.next().unwrap_or_default()
 }

@@ -1,6 +1,9 @@
-//! `sillage dead-letters redrive`: what would be sent back, where to, and who would get it again.
+//! `sillage dead-letters redrive`: what would be sent back, where to, and who would get it again; and, with `--send`, has it sent.
 //!
 //! Only the process that uses the folder can tell: it knows which topics and partitions there are, and what each group has committed.
+//! It is also the one that sends; here it is only asked to.
+
+use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
@@ -10,8 +13,8 @@ use crate::cli;
 use crate::config::Config;
 use crate::forget::{is_in_use, running};
 
-/// Asks the running process for a dry run, and tells what it answers.
-pub fn dry_run(config: &Config, asked: &cli::Redrive) -> anyhow::Result<String> {
+/// Asks the running process for a dry run, or to send, and tells what it answers.
+pub fn run(config: &Config, asked: &cli::Redrive) -> anyhow::Result<String> {
     if !is_in_use(&config.store.path)? {
         bail!(
             "Sillage isn't running on this folder: start it, because only then it knows which topics there are, and who read them"
@@ -21,10 +24,20 @@ pub fn dry_run(config: &Config, asked: &cli::Redrive) -> anyhow::Result<String> 
     let head = running::operator(server, &config.access)?;
     let (status, answer) = running::request(server, "POST /api/v1/redrives", &head, &body(asked).to_string())?;
     let told: Value = serde_json::from_str(&answer).with_context(|| format!("{server} answered no JSON"))?;
-    if status != 200 {
+    if !matches!(status, 200 | 202) {
         bail!("refused ({status}): {}", told["detail"].as_str().unwrap_or("it doesn't say why"));
     }
-    Ok(if asked.letters.json { answer + "\n" } else { described(&told, usize::from(asked.letters.limit)) })
+    Ok(match asked.letters.json {
+        true => answer + "\n",
+        false if asked.send => begun(&told, server),
+        false => described(&told, usize::from(asked.letters.limit)),
+    })
+}
+
+fn begun(told: &Value, server: SocketAddr) -> String {
+    let (id, many) = (word(&told["id"]), &told["messages"]);
+    let noun = if *many == 1 { "message" } else { "messages" };
+    format!("redrive {id} has begun: {many} {noun}; follow it, pause it or cancel it at http://{server}/redrive/{id}\n")
 }
 
 fn body(asked: &cli::Redrive) -> Value {
@@ -32,6 +45,7 @@ fn body(asked: &cli::Redrive) -> Value {
     json!({
         "source": letters.source, "topic": letters.topic, "consumer": letters.consumer, "type": letters.event_type,
         "cause": letters.cause, "state": letters.state, "at": asked.names, "to": asked.to, "override": asked.overrides,
+        "dryRun": !asked.send, "again": asked.again, "againUnknown": asked.again_unknown, "rate": asked.rate,
     })
 }
 
@@ -78,7 +92,11 @@ fn described(told: &Value, limit: usize) -> String {
 }
 
 fn bytes_of(to: &Value) -> &'static str {
-    if to["bytesOf"] == "origin" { "origin" } else { "dead letter" }
+    match to["bytesOf"].as_str() {
+        Some("origin") => "origin",
+        Some("broker") => "record on the broker",
+        _ => "dead letter",
+    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub struct Board {
     webhooks: RwLock<BTreeMap<String, WebhookStatus>>,
     deliveries: Deliveries,
     alerts: watch::Sender<Arc<Alerts>>,
+    /// What redrives wait for, by id.
+    redrives_wait: RwLock<BTreeMap<String, String>>,
 }
 
 /// What is counted outside the store, and how to ask how much it is.
@@ -275,6 +277,20 @@ impl Board {
     /// Changes whenever alerts are looked at.
     pub fn watch_alerts(&self) -> watch::Receiver<Arc<Alerts>> {
         self.alerts.subscribe()
+    }
+
+    /// Puts up what a redrive waits for, or that it waits for nothing.
+    pub fn post_redrive_waits(&self, id: &str, reason: Option<String>) {
+        let mut waits = self.redrives_wait.write();
+        match reason {
+            Some(reason) => drop(waits.insert(id.to_owned(), reason)),
+            None => drop(waits.remove(id)),
+        }
+    }
+
+    /// What a redrive waits for; `None` where it doesn't.
+    pub fn redrive_waits(&self, id: &str) -> Option<String> {
+        self.redrives_wait.read().get(id).cloned()
     }
 
     /// Counts something that was refused or dropped, by reason: nothing is ever refused silently.

@@ -1,6 +1,6 @@
 //! What died, why, in which consumer, and what was decided of it.
 //!
-//! Computed from the dead letters that are held, newest first, and from the journal's dismissals. A dead letter on a log is never deleted
+//! Computed from the dead letters that are held, newest first, and from the journal's dismissals and redrives. A dead letter on a log is never deleted
 //! by us: whether it is open is ours to say, and stands beside it.
 //!
 //! Not for: finding out that a record is a dead letter (`collector::correlate::failure` does, by headers, else by the topic's name).
@@ -18,6 +18,7 @@ use crate::id::TraceId;
 use crate::position::{Channel, Place, Position, SourceName};
 use crate::query::{Field, Query};
 use crate::record::{Failure, Fate, Record};
+use crate::redrive::Redrives;
 use crate::time::Timestamp;
 pub use cause::Cause;
 pub use dismissal::{Dismissal, Dismissals};
@@ -54,8 +55,19 @@ pub struct DeadLetter {
     pub trace_id: Option<TraceId>,
     /// What its headers say of the failure.
     pub failure: Failure,
-    /// What was decided of it; `None` while it is open.
+    /// That it needs no more attention; `None` where nobody said so.
     pub dismissal: Option<Dismissal>,
+    /// The redrive that sent it back last, and as which of its messages; `None` where none did.
+    pub redriven: Option<(String, usize)>,
+}
+
+/// What was decided of dead letters.
+#[derive(Clone, Copy, Debug)]
+pub struct Decided<'a> {
+    /// Which need no more attention.
+    pub dismissals: &'a Dismissals,
+    /// Which were sent back.
+    pub redrives: &'a Redrives,
 }
 
 /// Which dead letters are asked for. What is `None` or empty asks for nothing.
@@ -83,9 +95,11 @@ pub enum State {
     /// Nothing yet.
     #[default]
     Open,
+    /// That it is sent back, and it was.
+    Redriven,
     /// That it needs no more attention.
     Dismissed,
-    /// Either.
+    /// Any of these.
     Any,
 }
 
@@ -141,11 +155,7 @@ impl Wanted {
         let is = |wanted: &Option<String>, told: &Option<String>| {
             wanted.as_ref().is_none_or(|wanted| wanted == told.as_deref().unwrap_or_default())
         };
-        let in_state = match self.state {
-            State::Open => letter.dismissal.is_none(),
-            State::Dismissed => letter.dismissal.is_some(),
-            State::Any => true,
-        };
+        let in_state = self.state == State::Any || self.state == letter.state();
         in_state && is(&self.consumer, &letter.consumer) && is(&self.event_type, &letter.event_type)
     }
 
@@ -161,15 +171,15 @@ impl Wanted {
     }
 
     /// A record, if it is a dead letter that is asked for.
-    pub fn letter(&self, held: &Held, dismissals: &Dismissals) -> Option<DeadLetter> {
-        let letter = DeadLetter::of(held, dismissals)?;
+    pub fn letter(&self, held: &Held, decided: Decided<'_>) -> Option<DeadLetter> {
+        let letter = DeadLetter::of(held, decided)?;
         (self.takes(&letter) && self.takes_exactly(&letter)).then_some(letter)
     }
 }
 
 impl DeadLetter {
     /// Of an entry; `None` for what is no dead letter.
-    fn of(held: &Held, dismissals: &Dismissals) -> Option<DeadLetter> {
+    pub fn of(held: &Held, decided: Decided<'_>) -> Option<DeadLetter> {
         let record: &Record = held.entry.as_record()?;
         let failure = record.failure.as_ref().filter(|failure| failure.fate == Fate::DeadLetter)?;
         Some(DeadLetter {
@@ -183,8 +193,18 @@ impl DeadLetter {
             key: record.key_text().map(str::to_owned),
             trace_id: record.event.trace.as_ref().map(|trace| trace.trace_id),
             failure: Failure { stack_trace: None, ..failure.clone() },
-            dismissal: dismissals.of(&record.position),
+            dismissal: decided.dismissals.of(&record.position),
+            redriven: decided.redrives.sent(&record.position).1.map(|(redrive, number)| (redrive.id.clone(), number)),
         })
+    }
+
+    /// What was decided of it: open, redriven or dismissed. That it needs no more attention counts more than that it was sent back.
+    pub fn state(&self) -> State {
+        match (&self.dismissal, &self.redriven) {
+            (Some(_), _) => State::Dismissed,
+            (None, Some(_)) => State::Redriven,
+            (None, None) => State::Open,
+        }
     }
 
     /// What stands for its cause and consumer in an address.
@@ -194,7 +214,7 @@ impl DeadLetter {
 }
 
 /// The dead letters that are asked for, and what they have in common.
-pub async fn list(store: &dyn Store, dismissals: &Dismissals, wanted: &Wanted) -> Result<DeadLetters, StoreError> {
+pub async fn list(store: &dyn Store, decided: Decided<'_>, wanted: &Wanted) -> Result<DeadLetters, StoreError> {
     let started = Instant::now();
     let query = wanted.query();
     let mut found = DeadLetters::default();
@@ -206,8 +226,8 @@ pub async fn list(store: &dyn Store, dismissals: &Dismissals, wanted: &Wanted) -
         let answer = store.search(&query, page).await?;
         found.cut = found.cut.or(answer.cut);
         looked_at += answer.entries.len();
-        for letter in answer.entries.iter().filter_map(|held| DeadLetter::of(held, dismissals)) {
-            if letter.dismissal.is_none() {
+        for letter in answer.entries.iter().filter_map(|held| DeadLetter::of(held, decided)) {
+            if letter.state() == State::Open {
                 found.open += 1;
                 // They come newest first.
                 found.oldest_open = Some(letter.died_at);
@@ -297,13 +317,17 @@ mod tests {
         .await
     }
 
+    async fn told_of(store: &Memory, dismissals: &Dismissals, wanted: &Wanted) -> Result<DeadLetters, StoreError> {
+        list(store, Decided { dismissals, redrives: &Redrives::default() }, wanted).await
+    }
+
     fn told(found: &DeadLetters) -> Vec<(String, u64)> {
         found.causes.iter().map(|group| (group.cause.to_string(), group.count)).collect()
     }
 
     #[tokio::test]
     async fn the_dead_are_grouped_by_why_they_died_and_in_whose_hands() {
-        let found = list(&letters().await, &Dismissals::default(), &Wanted::default()).await.unwrap();
+        let found = told_of(&letters().await, &Dismissals::default(), &Wanted::default()).await.unwrap();
         let expected = [
             ("RuntimeError: order # declined", 2),
             ("no reason given", 1),
@@ -325,10 +349,10 @@ mod tests {
     async fn one_cause_one_consumer_one_topic_or_some_places_can_be_asked_for() {
         let store = letters().await;
         let places = async |wanted: Wanted| {
-            let found = list(&store, &Dismissals::default(), &wanted).await.unwrap();
+            let found = told_of(&store, &Dismissals::default(), &wanted).await.unwrap();
             found.letters.iter().map(|letter| letter.position.place.number().unwrap()).collect::<Vec<_>>()
         };
-        let all = list(&store, &Dismissals::default(), &Wanted::default()).await.unwrap();
+        let all = told_of(&store, &Dismissals::default(), &Wanted::default()).await.unwrap();
         assert_eq!(places(Wanted { cause: Some(all.causes[0].id.clone()), ..Wanted::default() }).await, [2, 1]);
         assert_eq!(places(Wanted { consumer: Some("shipping".into()), ..Wanted::default() }).await, [4, 3]);
         assert_eq!(places(Wanted { consumer: Some(String::new()), ..Wanted::default() }).await, [9]);
@@ -337,7 +361,7 @@ mod tests {
         let place = ("main".into(), "orders.DLT".into(), Place::Offset { partition: 0, offset: 3 });
         let only = Wanted { positions: vec![place], ..Wanted::default() };
         assert_eq!(places(only.clone()).await, [3]);
-        let found = list(&store, &Dismissals::default(), &only).await.unwrap();
+        let found = told_of(&store, &Dismissals::default(), &only).await.unwrap();
         assert_eq!(found.causes.len(), 4, "what else there is stays in sight");
     }
 
@@ -348,18 +372,19 @@ mod tests {
         let (store, dismissals) = (letters().await, Dismissals::default());
         let position = record("orders.DLT", 0, 1).record().position;
         dismissals.decide(&journal, &[position], Some("refunded by hand"), "ops").await.unwrap();
-        let open = list(&store, &dismissals, &Wanted::default()).await.unwrap();
+        let open = told_of(&store, &dismissals, &Wanted::default()).await.unwrap();
         assert_eq!((open.open, open.letters.len(), open.oldest_open), (4, 4, Some(at(2.0))));
-        let gone = list(&store, &dismissals, &Wanted { state: State::Dismissed, ..Wanted::default() }).await.unwrap();
+        let gone =
+            told_of(&store, &dismissals, &Wanted { state: State::Dismissed, ..Wanted::default() }).await.unwrap();
         assert_eq!(gone.letters[0].dismissal.as_ref().unwrap().note, "refunded by hand");
-        let any = list(&store, &dismissals, &Wanted { state: State::Any, ..Wanted::default() }).await.unwrap();
+        let any = told_of(&store, &dismissals, &Wanted { state: State::Any, ..Wanted::default() }).await.unwrap();
         assert_eq!((any.letters.len(), any.open), (5, 4));
     }
 
     #[tokio::test]
     async fn of_very_many_the_newest_are_told_and_that_there_are_more() {
         let many = (0..LOOKED_AT_MAX as i64 + 500).map(|offset| dead("orders.DLT", offset, "billing", "no").entry());
-        let found = list(&held(many.collect()).await, &Dismissals::default(), &Wanted::default()).await.unwrap();
+        let found = told_of(&held(many.collect()).await, &Dismissals::default(), &Wanted::default()).await.unwrap();
         assert!(found.cut.is_some_and(|cut| cut.contains("only the newest")));
         assert_eq!(found.causes[0].count, found.open);
     }

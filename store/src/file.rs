@@ -9,7 +9,7 @@ pub mod fault; // disks that misbehave, for tests
 mod step; // one change to a folder
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use self::step::Step;
@@ -136,6 +136,18 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("can't read", path)(error)),
     }
+}
+
+/// Reads so many bytes of a file from a place on; fewer where it ends before.
+pub fn read_part(path: &Path, from: u64, bytes_max: u64) -> Result<Vec<u8>, StoreError> {
+    let read = || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.take(bytes_max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    before(Operation::Read, path).and_then(|()| read()).map_err(failed("can't read", path))
 }
 
 /// Removes a file; well if it is gone already.

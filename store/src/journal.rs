@@ -102,6 +102,12 @@ pub struct Journal {
     latest: Arc<watch::Sender<u64>>,
 }
 
+/// How far somebody has read, for [`Journal::read_on`]; at the beginning by default.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Bookmark {
+    bytes: u64,
+}
+
 #[derive(Debug)]
 struct Book {
     path: PathBuf,
@@ -169,6 +175,22 @@ impl Journal {
         let bytes = file::read(&path)?.unwrap_or_default();
         let whole = &bytes[..bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
         Ok(lines(&path, whole).filter(|line| line.number > after).collect())
+    }
+
+    /// The lines that were written after a bookmark, in order, and moves it behind them. Reads no other part of the file, but does read it:
+    /// don't call it where others wait.
+    pub fn read_on(&self, bookmark: &mut Bookmark) -> Result<Vec<Line>, StoreError> {
+        let (path, length) = {
+            let book = self.book.lock();
+            (book.path.clone(), book.length)
+        };
+        if bookmark.bytes >= length {
+            return Ok(Vec::new());
+        }
+        let bytes = file::read_part(&path, bookmark.bytes, length - bookmark.bytes)?;
+        let read = lines(&path, &bytes).collect();
+        bookmark.bytes = length;
+        Ok(read)
     }
 
     /// The number of the latest line; changes with each.
@@ -309,7 +331,11 @@ mod tests {
         assert_eq!(lines[0].read::<String>(), None);
         assert_eq!(lines[1].read::<String>().as_deref(), Some("done\nwith it"));
         assert_eq!(journal.replay(1).unwrap(), lines[1..]);
+        let mut bookmark = Bookmark::default();
+        assert_eq!(journal.read_on(&mut bookmark).unwrap(), lines);
         assert_eq!(journal.append(LineKind::Audit, "", "ops", &()).await.unwrap(), 3);
+        let news: Vec<u64> = journal.read_on(&mut bookmark).unwrap().iter().map(|line| line.number).collect();
+        assert_eq!((news, journal.read_on(&mut bookmark).unwrap().len()), (vec![3], 0));
     }
 
     #[tokio::test]

@@ -132,6 +132,25 @@ it('the group that is behind is found, its course drawn, and the message it wait
   await page.done();
 });
 
+for (const way of [ways[0], withoutJavascript]) {
+  it(`a dead letter is sent back after it was shown to whom, and followed, ${way.javascript ? 'with' : 'without'} JavaScript`, async () => {
+    const page = await open(browser, '/dead-letters', way);
+    await page.locator('tbody input[name=at]').first().check();
+    await page.locator('button', { hasText: 'Send the selected back' }).click();
+    await page.waitForURL('**/redrive?**');
+    assert.match(await page.locator('h1').innerText(), /Send 1 dead letter back/);
+    for (const box of await page.locator('.confirm input').all()) await box.check();
+    await page.locator('button', { hasText: 'Send 1 message' }).click();
+    await page.waitForURL(/\/redrive\/[0-9a-f]+$/);
+    // The page loads itself again.
+    await page.locator('h2', { hasText: '1 sent' }).waitFor({ timeout: LIVE_MS_MAX });
+    await page.locator('td a', { hasText: /p\d+@\d+/ }).waitFor();
+    await assertFitsWidth(page);
+    if (way.javascript) await assertAccessible(page);
+    await page.done();
+  });
+}
+
 it('status tells how each source fares', async () => {
   const page = await open(browser, '/status', withoutJavascript);
   for (const source of ['demo', 'otlp']) assert.match(await page.locator('#sources tbody tr', { hasText: source }).first().innerText(), /up/);

@@ -51,6 +51,7 @@ const pages = {
   retries: async () => '/retries?window=1h',
   'dead letters': async () => '/dead-letters?state=any',
   'webhook deliveries': async () => '/alerts/deliveries',
+  'what a redrive would do': async () => '/redrive?state=any',
   live: async () => '/live',
   status: async () => '/status',
 };

@@ -19,7 +19,7 @@ allow_private = true
 let sillage;
 let url = process.env.SILLAGE_URL;
 if (!url) {
-  sillage = await Sillage.start('demo', webhooks.join(''));
+  sillage = await Sillage.start('demo', `${webhooks.join('')}\n[redrive]\nenabled = true\n`);
   await sillage.filled();
   url = sillage.url;
 }

@@ -12,7 +12,7 @@ use crate::rig::{http, parts, unique};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A dead letter as spring-kafka's `DeadLetterPublishingRecoverer` writes it: numbers in bytes, the group as text.
-fn spring(topic: &str, offset: i64, exception: &str, stack: &str) -> Draft {
+pub fn spring(topic: &str, offset: i64, exception: &str, stack: &str) -> Draft {
     Draft::json(
         &format!("order-{offset}"),
         &json!({ "eventType": "OrderPlaced", "orderId": format!("order-{offset}") }),
@@ -26,7 +26,8 @@ fn spring(topic: &str, offset: i64, exception: &str, stack: &str) -> Draft {
     .header("kafka_dlt-exception-stacktrace", Some(stack.as_bytes()))
 }
 
-fn command(home: &Home, arguments: &[&str]) -> String {
+/// What `sillage dead-letters` prints.
+pub fn command(home: &Home, arguments: &[&str]) -> String {
     let file = home.file();
     let common = ["--config", file.to_str().unwrap()];
     let mut command = home::program(&[&["dead-letters"], arguments, &common].concat());

@@ -28,6 +28,7 @@ mod otlp_receiver; // OTLP in every transport and encoding, good and bad
 mod overload; // more comes in than can be kept
 mod own_telemetry; // Sillage's own traces and logs
 mod recorded; // what OpenTelemetry's instrumentations sent, sent once more
+mod redrive; // dead letters sent back: byte for byte, by whom they may be, and once whatever kills us
 mod registry; // bodies that a schema registry's serializers wrote
 mod trouble; // brokers that are down, disks that refuse, folders that are damaged
 mod webhooks; // who is told of alerts, whatever they do

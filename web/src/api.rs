@@ -17,7 +17,7 @@ mod metrics; // for Prometheus and its like
 mod probe; // is it alive, is it ready
 mod problem; // what went wrong
 mod raw; // a record's body, byte for byte
-mod redrives; // what would be sent back of what died
+mod redrives; // what would be sent back of what died, and what was
 mod retries; // who retries, and whether it helps
 mod search; // entries that a query finds
 mod status; // is Sillage itself well
@@ -46,7 +46,8 @@ pub fn routes() -> Router<AppState> {
         .route("/retries", get(retries::list))
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/export", get(dead_letters::export))
-        .route("/redrives", post(redrives::act))
+        .route("/redrives", get(redrives::all::list).post(redrives::act))
+        .route("/redrives/{id}", get(redrives::all::show).post(redrives::all::steer))
         .route("/alerts", get(alerts::list))
         .route("/alerts/deliveries", get(deliveries::list).post(deliveries::act))
         .route("/live", live::route())

@@ -84,6 +84,11 @@ impl Console {
         self.journal.append(store::journal::LineKind::Outbox, id, "sillage", says).await.unwrap();
     }
 
+    /// The journal itself, to write there what the collector does.
+    pub fn book(&self) -> &store::Journal {
+        &self.journal
+    }
+
     /// What a request is answered.
     pub async fn ask(&self, request: axum::http::request::Builder, body: String) -> Answer {
         let mut request = request;

@@ -143,6 +143,21 @@ impl Links {
         self.to("/dead-letters/decide")
     }
 
+    /// What sending dead letters back would do.
+    pub fn redrive(&self) -> Href {
+        self.to("/redrive")
+    }
+
+    /// One redrive.
+    pub fn redrive_of(&self, id: &str) -> Href {
+        self.to("/redrive/").then(id)
+    }
+
+    /// One redrive as JSON.
+    pub fn api_redrive_of(&self, id: &str) -> Href {
+        self.to("/api/v1/redrives/").then(id)
+    }
+
     /// Dead letters as JSON.
     pub fn api_dead_letters(&self) -> Href {
         self.to("/api/v1/dead-letters")

@@ -20,6 +20,7 @@ mod traffic; // what the console was asked, and how long it took
 mod api; // the JSON API and the probes
 mod drawing; // drawings as geometry
 mod page; // the pages
+mod redriving; // starts, pauses and cancels redrives
 mod wording; // numbers, times and names as people read them
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ use std::time::Instant;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use store::dead_letters::Dismissals;
+use store::redrive::Redrives;
 use store::{Board, Journal, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -154,11 +156,13 @@ fn state(
     stopping: CancellationToken,
 ) -> Result<AppState, WebError> {
     let dismissals = Dismissals::read(&journal).map_err(WebError::Decided)?;
+    let redrives = Redrives::read(&journal).map_err(WebError::Decided)?;
     let prefix = config.public_url.as_ref().map_or("", |url| url.path.as_str());
     Ok(AppState {
         store,
         journal,
         dismissals: Arc::new(dismissals),
+        redrives,
         redrive: config.redrive.clone(),
         board,
         links: Links::below(prefix),

@@ -13,6 +13,8 @@ pub mod flow; // what happened to this order, event, trace?
 
 pub mod dead_letters; // what died, why, and what was decided of it?
 
+pub mod redrive; // what would sending dead letters back do, and what did it?
+
 pub mod retries; // who retries, how often, why, does it help?
 
 pub mod alerts; // what fires, what fired, and which rules there are?
@@ -91,6 +93,7 @@ impl Frame {
             "/" => self.path == "/",
             "/flows" => ["/flows", "/flow", "/trace", "/event", "/record"].into_iter().any(below),
             "/topics" => below("/topics") || below("/topic"),
+            "/dead-letters" => below("/dead-letters") || below("/redrive"),
             "/groups" => below("/groups") || below("/group"),
             _ => below(path),
         }

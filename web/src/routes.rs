@@ -11,8 +11,8 @@ use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::page::{
-    alerts, dead_letters, deliveries, flow, flows, forget, group, groups, help, live, login, overview, retries, search,
-    status, theme, topic, topics,
+    alerts, dead_letters, deliveries, flow, flows, forget, group, groups, help, live, login, overview, redrive, retries,
+    search, status, theme, topic, topics,
 };
 use crate::state::AppState;
 use crate::{api, asset, guard, page, traffic};
@@ -41,6 +41,8 @@ pub fn app(state: AppState) -> Router {
         .route("/alerts/silence", get(alerts::silence::show).post(alerts::silence::act))
         .route("/alerts/rule", get(alerts::rule::show))
         .route("/alerts/deliveries", get(deliveries::show).post(deliveries::order::act))
+        .route("/redrive", get(redrive::show).post(redrive::act))
+        .route("/redrive/{id}", get(redrive::one::show).post(redrive::one::steer))
         .route("/status", get(status::show))
         .route("/forget", get(forget::show).post(forget::act))
         .route("/help", get(help::show))

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use store::dead_letters::Dismissals;
+use store::dead_letters::{Decided, Dismissals};
 use store::query::QueryError;
-use store::{Board, Journal, Query, Store};
+use store::redrive::Redrives;
+use store::{Board, Journal, Query, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
@@ -21,6 +22,8 @@ pub struct AppState {
     pub journal: Journal,
     /// Which dead letters people dismissed.
     pub dismissals: Arc<Dismissals>,
+    /// Which dead letters people sent back, as far as the journal was read.
+    pub redrives: Redrives,
     /// `[redrive]`: what may be sent back.
     pub redrive: store::redrive::Config,
     /// What the collector reports of itself.
@@ -40,6 +43,17 @@ pub struct AppState {
 }
 
 impl AppState {
+    /// What was decided of dead letters, up to now.
+    pub async fn decided(&self) -> Result<Decided<'_>, StoreError> {
+        self.redrives.catch_up(&self.journal).await?;
+        Ok(self.decided_so_far())
+    }
+
+    /// The same as far as the journal was read already.
+    pub fn decided_so_far(&self) -> Decided<'_> {
+        Decided { dismissals: &self.dismissals, redrives: &self.redrives }
+    }
+
     /// Reads a query; what it asks of what waits is worked out from what consumer groups have committed now.
     pub fn query(&self, text: &str) -> Result<Query, QueryError> {
         Ok(Query::parse(text)?.with_commits(&self.board))

@@ -53,6 +53,11 @@ impl Config {
         self.read().map(|_| ())
     }
 
+    /// Whether what it takes out leaves nothing behind that tells of it.
+    pub fn drops(&self) -> bool {
+        self.action == Action::Drop
+    }
+
     pub(super) fn read(&self) -> Result<Rule, CollectorError> {
         let wrong = |says: String| Err(CollectorError::Config(says));
         match (&self.field, &self.header, &self.regex) {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use store::SourceName;
 
 use crate::error::CollectorError;
+use crate::redrive::broker::Broker;
 use crate::source::{Source, kafka, nats};
 
 /// A `[[source]]` table. Every type is known in every build, so that `sillage check` can read any file.
@@ -77,6 +78,14 @@ impl Config {
             Config::Kafka(config) => config.check(),
             Config::Nats(config) => config.check(),
             Config::Rabbitmq(_) | Config::Pulsar(_) | Config::Sqs(_) => Ok(()),
+        }
+    }
+
+    /// What sends dead letters back there; `None` where that can't be done on such a broker.
+    pub fn redriver(&self) -> Result<Option<Arc<dyn Broker>>, CollectorError> {
+        match self {
+            Config::Kafka(config) => Ok(Some(Arc::new(kafka::redrive::Redriver::new(config)?))),
+            Config::Nats(_) | Config::Rabbitmq(_) | Config::Pulsar(_) | Config::Sqs(_) => Ok(None),
         }
     }
 

@@ -12,7 +12,7 @@
 //!
 //! Another thread with a client of its own asks how far consumer groups are behind (`groups`).
 //!
-//! Not for: writing anything, ever.
+//! Not for: writing anything, ever, but for dead letters that people send back (`redrive`), which has a client of its own.
 
 mod admin; // ids of topics, groups and their commits: the one file with `unsafe`
 mod client; // the librdkafka client: its settings, and what its errors mean for people
@@ -20,6 +20,7 @@ mod groups; // how far consumer groups are behind
 mod message; // from librdkafka's message to ours
 mod options; // which of librdkafka's settings may be set, and secrets
 mod place; // where to read on, and whether a topic is still the same one
+pub mod redrive; // sends dead letters back
 mod tail; // the thread
 mod token; // tokens for SASL OAUTHBEARER
 
@@ -61,6 +62,9 @@ pub struct Config {
     /// librdkafka's settings, from an allow-list. Secrets as `file:...` or `env:...`.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
+    /// The same for the client that sends dead letters back, which needs WRITE on their topics; without it, `options` hold for that one, too.
+    #[serde(default)]
+    pub redrive_options: Option<BTreeMap<String, String>>,
     /// What becomes of open and aborted transactions.
     #[serde(default)]
     pub transactions: Transactions,
@@ -113,6 +117,7 @@ impl Config {
             from: From::Latest,
             groups: every(),
             options: BTreeMap::new(),
+            redrive_options: None,
             transactions: Transactions::Hide,
             optional: true,
         }
@@ -135,7 +140,18 @@ impl Config {
             }
         }
         client::settings(self)?;
+        client::sending(self)?;
+        let (options, _) = self.sending_options();
+        Tokens::read(&self.name, options)?;
         Tokens::read(&self.name, &self.options).map(drop)
+    }
+
+    /// The options of the client that sends dead letters back, and the key that they stand under.
+    fn sending_options(&self) -> (&BTreeMap<String, String>, &'static str) {
+        match &self.redrive_options {
+            Some(own) => (own, "redrive_options"),
+            None => (&self.options, "options"),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 /// How many dead letters one line names: a line of the journal holds 64 KiB, and a position takes up to 600 bytes, with the longest
 /// topic's name.
-const POSITIONS_PER_LINE: usize = 80;
+pub(crate) const POSITIONS_PER_LINE: usize = 80;
 
 /// The longest note, in bytes.
 pub const NOTE_BYTES_MAX: usize = 2_000;
@@ -49,8 +49,9 @@ struct Said {
     positions: Vec<SaidPosition>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct SaidPosition {
+/// A position as lines of the journal have it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct SaidPosition {
     source: String,
     channel: String,
     incarnation: u32,
@@ -114,7 +115,8 @@ impl Dismissals {
 }
 
 impl SaidPosition {
-    fn of(position: &Position) -> SaidPosition {
+    /// Of a position.
+    pub fn of(position: &Position) -> SaidPosition {
         SaidPosition {
             source: position.source.to_string(),
             channel: position.channel.to_string(),
@@ -123,7 +125,8 @@ impl SaidPosition {
         }
     }
 
-    fn position(&self) -> Option<Position> {
+    /// The position; `None` where it is none.
+    pub fn position(&self) -> Option<Position> {
         Some(Position {
             source: self.source.as_str().into(),
             channel: self.channel.as_str().into(),

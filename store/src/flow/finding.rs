@@ -9,6 +9,7 @@ use super::{Finding, Flow};
 use crate::id::{SpanId, TraceId};
 use crate::position::{Channel, Position, SourceName};
 use crate::record::{CauseKind, Record};
+use crate::redrive::added::is_redriven;
 use crate::span::Span;
 use crate::time::Timestamp;
 
@@ -34,9 +35,11 @@ pub(super) fn findings(flow: &Flow, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
-/// Records that their producers published and left there: no retry copies, no dead letters, nothing that was taken back.
+/// Records that their producers published and left there: no retry copies, no dead letters, nothing that was taken back, and nothing that
+/// people sent back by us, who knew what they did.
 fn originals(flow: &Flow) -> impl Iterator<Item = &Record> {
-    flow.each_record().filter(|record| record.failure.is_none() && record.transaction.is_none())
+    let is_own = |record: &&Record| record.failure.is_none() && record.transaction.is_none();
+    flow.each_record().filter(is_own).filter(|record| !is_redriven(&record.headers))
 }
 
 /// The same event published more than once on one topic, and what is known of a second effect.
@@ -189,6 +192,12 @@ mod tests {
             paid(3, "event-0002").retry("billing", 1).entry(),
         ];
         assert_eq!(findings(again).await, [("duplicate", says.to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn what_people_sent_back_is_no_duplicate() {
+        let again = placed(8).header("sillage-redrive-id", "18b2c09f3a1d/0");
+        assert_eq!(findings(vec![placed(7).entry(), again.entry()]).await, []);
     }
 
     #[tokio::test]

@@ -8,6 +8,9 @@ use crate::record::Header;
 /// The header that counts how often a message was redriven.
 pub const REDRIVE_COUNT: &str = "sillage-redrive-count";
 
+/// The header that says which redrive sent a message, and as which of its messages: `18b2c09f3a1d/7`.
+pub const REDRIVE_ID: &str = "sillage-redrive-id";
+
 /// Beginnings that one framework has for itself, in lower case: each framework adds more headers than those that tell us something.
 const BEGINNINGS: [&str; 12] = [
     "kafka_dlt-",
@@ -94,6 +97,23 @@ pub fn is_added(convention: &str, name: &str) -> bool {
         None => name == **pattern,
     };
     BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || own.into_iter().any(matches)
+}
+
+/// What [`REDRIVE_ID`] says of one message of a redrive.
+pub fn id_of(id: &str, number: usize) -> Header {
+    Header { name: REDRIVE_ID.to_owned(), value: Some(format!("{id}/{number}").into()) }
+}
+
+/// Which message of a redrive headers say that this is; `None` where they say it of another one, or nothing.
+pub fn number_in(headers: &[Header], id: &str) -> Option<usize> {
+    let told = headers.iter().filter(|header| header.name == REDRIVE_ID);
+    let texts = told.filter_map(|header| std::str::from_utf8(header.value.as_ref()?).ok());
+    texts.filter_map(|text| text.strip_prefix(id)?.strip_prefix('/')?.parse().ok()).next_back()
+}
+
+/// Whether headers say that a redrive sent a message.
+pub fn is_redriven(headers: &[Header]) -> bool {
+    headers.iter().any(|header| header.name == REDRIVE_ID)
 }
 
 /// How often headers say that a message was redriven; 0 where they say nothing that can be read.

@@ -1,14 +1,16 @@
 //! What would be sent for one dead letter: made of what is kept, without a look at any broker.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::added::{self, REDRIVE_COUNT};
 use super::murmur2;
-use crate::position::Place;
+use crate::position::{Place, Position};
 use crate::record::{Header, Origin, Record};
 use crate::redacted;
+use crate::time::Timestamp;
 
 /// What a plan is made of.
 pub struct Given<'a> {
@@ -24,6 +26,8 @@ pub struct Given<'a> {
     pub partitions: &'a dyn Fn(&str) -> Option<u32>,
     /// After so many redrives a message is not sent again.
     pub redrives_max: u32,
+    /// How often this very dead letter was sent back, as the journal has it: its own headers don't tell.
+    pub sent_before: u32,
 }
 
 /// The record that would be sent.
@@ -49,6 +53,18 @@ pub struct Plan {
     pub redrive: u32,
     /// Whether key, value and headers are the origin's own, as kept; else they are the dead letter's, less what was added to it.
     pub is_of_origin: bool,
+    /// Where the record is whose key, value and headers these are.
+    pub bytes_at: Position,
+    /// The broker's time of that record: it tells whether what the broker has there now is the same one.
+    pub bytes_time: Option<Timestamp>,
+    /// Whether something was visibly taken out of it before it was kept: what is sent must come from the broker.
+    pub is_redacted: bool,
+    /// By which convention it was recognised.
+    pub convention: Arc<str>,
+    /// The consumer group that failed, where something tells it.
+    pub group: Option<String>,
+    partitions: u32,
+    origin_partition: Option<i32>,
 }
 
 /// Why a message goes to a topic.
@@ -86,10 +102,12 @@ pub enum Obstacle {
     SameTopic(String),
     /// The topic isn't watched, or is gone.
     UnknownTopic(String),
-    /// Something was taken out of it before it was kept.
-    Redacted,
     /// It was redriven so often already.
     TooOften(u32),
+    /// A redrive has sent it back already.
+    SentBefore(String),
+    /// A redrive is about to send it back.
+    Underway(String),
 }
 
 impl Target {
@@ -125,11 +143,14 @@ impl fmt::Display for Obstacle {
             Obstacle::UnknownTopic(topic) => {
                 write!(f, "`{topic}` is gone, or isn't watched: name another topic, or add it to the source's `topics`")
             }
-            Obstacle::Redacted => {
-                f.write_str("something was taken out of it before it was kept: what would be sent is not what was sent")
-            }
             Obstacle::TooOften(times) => {
                 write!(f, "it was redriven {times} times already: say that it is to go once more")
+            }
+            Obstacle::SentBefore(id) => {
+                write!(f, "redrive {id} has sent it back already: say that it is to go once more")
+            }
+            Obstacle::Underway(id) => {
+                write!(f, "redrive {id} is about to send it back: wait for its end, or cancel it")
             }
         }
     }
@@ -149,22 +170,19 @@ pub fn plan(given: &Given<'_>) -> Result<Plan, Obstacle> {
 
     let source = given.origin.unwrap_or(letter);
     let earlier = added::redrives(&letter.headers).max(added::redrives(&source.headers));
+    let earlier = earlier.saturating_add(given.sent_before);
     if earlier >= given.redrives_max {
         return Err(Obstacle::TooOften(earlier));
     }
-    let convention = failure.map_or("", |failure| &*failure.convention);
+    let convention: Arc<str> = failure.map_or_else(|| "".into(), |failure| failure.convention.clone());
     // An origin that is a retry copy or was redriven itself has such headers, too.
-    let is_added = |header: &&Header| added::is_added(convention, &header.name);
-    let mut headers: Vec<Header> = source.headers.iter().filter(|header| !is_added(header)).cloned().collect();
-    if is_redacted(source, &headers) {
-        return Err(Obstacle::Redacted);
-    }
+    let is_added = |header: &&Header| added::is_added(&convention, &header.name);
+    let redrive = earlier.saturating_add(1);
     let mut removed: Vec<String> = letter.headers.iter().filter(is_added).map(|header| header.name.clone()).collect();
     removed.sort();
     removed.dedup();
-    let redrive = earlier.saturating_add(1);
-    headers.push(Header { name: REDRIVE_COUNT.to_owned(), value: Some(redrive.to_string().into()) });
-    let (partition, chosen_by) = partition(told.and_then(|origin| origin.partition), source.key.as_deref(), partitions);
+    let origin_partition = told.and_then(|origin| origin.partition);
+    let (partition, chosen_by) = partition(origin_partition, source.key.as_deref(), partitions);
     Ok(Plan {
         topic,
         target,
@@ -172,11 +190,46 @@ pub fn plan(given: &Given<'_>) -> Result<Plan, Obstacle> {
         chosen_by,
         key: source.key.clone(),
         value: source.body.clone(),
-        headers,
+        headers: headers(&source.headers, &convention, redrive),
         removed,
         redrive,
         is_of_origin: given.origin.is_some(),
+        bytes_at: source.position.clone(),
+        bytes_time: source.timestamp,
+        is_redacted: is_redacted(source),
+        group: failure.and_then(|failure| failure.group.clone()),
+        convention,
+        partitions,
+        origin_partition,
     })
+}
+
+impl Plan {
+    /// The same with the bytes that the broker has of that record. Where the key chooses the partition, what is exact chooses it.
+    pub fn with_bytes(self, key: Option<Bytes>, value: Option<Bytes>, of_broker: &[Header]) -> Plan {
+        let (partition, chosen_by) = partition(self.origin_partition, key.as_deref(), self.partitions);
+        let headers = headers(of_broker, &self.convention, self.redrive);
+        Plan { partition, chosen_by, key, value, headers, is_redacted: false, ..self }
+    }
+
+    /// The same where the topic has so many partitions, as its broker tells.
+    pub fn among(self, partitions: u32) -> Plan {
+        let (partition, chosen_by) = partition(self.origin_partition, self.key.as_deref(), partitions.max(1));
+        Plan { partition, chosen_by, partitions, ..self }
+    }
+
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let values = self.headers.iter().filter_map(|header| header.value.as_ref());
+        self.key.iter().chain(&self.value).chain(values).map(Bytes::len).sum()
+    }
+}
+
+/// A record's headers without those that were added to it, and then how often it was redriven.
+fn headers(all: &[Header], convention: &str, redrive: u32) -> Vec<Header> {
+    let own = all.iter().filter(|header| !added::is_added(convention, &header.name)).cloned();
+    let count = Header { name: REDRIVE_COUNT.to_owned(), value: Some(redrive.to_string().into()) };
+    own.chain([count]).collect()
 }
 
 /// The named topic, else the failed group's retry topic, else the origin's.
@@ -200,9 +253,9 @@ fn partition(origin: Option<i32>, key: Option<&[u8]>, partitions: u32) -> (i32, 
     }
 }
 
-/// Whether something was visibly taken out of what would be sent. What was dropped without a trace can't be told.
-fn is_redacted(source: &Record, headers: &[Header]) -> bool {
-    let values = headers.iter().filter_map(|header| header.value.as_ref());
+/// Whether something was visibly taken out of a record. What was dropped without a trace can't be told.
+fn is_redacted(source: &Record) -> bool {
+    let values = source.headers.iter().filter_map(|header| header.value.as_ref());
     let parts = source.key.iter().chain(&source.body).chain(values);
     parts.into_iter().any(|bytes| redacted::is_in(&String::from_utf8_lossy(bytes)))
 }

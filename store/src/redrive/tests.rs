@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::plan::Target;
 use super::*;
 use crate::board::{ChannelStatus, SourceState, SourceStatus};
+use crate::dead_letters::Dismissals;
 use crate::entry::Entry;
 use crate::fixture::{at, group, record};
 use crate::memory::Memory;
@@ -36,7 +37,8 @@ fn dead(offset: i64) -> Entry {
 async fn run(entries: Vec<Entry>, board: &Board, wish: &Wish) -> DryRun {
     let store = Memory::new();
     store.append(entries, Checkpoint::none("main".into())).await.unwrap();
-    dry_run(&store, board, &Dismissals::default(), &Config::default(), wish).await.unwrap()
+    let decided = Decided { dismissals: &Dismissals::default(), redrives: &Redrives::default() };
+    dry_run(&store, board, decided, &Config::default(), wish).await.unwrap()
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Serialize;
-use store::dead_letters::{self, CauseGroup, DeadLetter, Dismissal, Wanted};
+use store::dead_letters::{self, CauseGroup, DeadLetter, Dismissal, State as LetterState, Wanted};
 use store::engine::{Cursor, Held, PageRequest};
 use store::record::Origin;
 use store::{StoreError, TraceId};
@@ -67,9 +67,18 @@ struct MessageView<'a> {
     exception: Option<&'a str>,
     convention: &'a str,
     guessed: bool,
+    /// `new`, `redriven` or `dismissed`; what became of one that was redriven, its redrive tells.
     state: &'static str,
     dismissal: Option<DismissalView<'a>>,
+    redriven: Option<RedrivenView<'a>>,
     died_at: Time,
+}
+
+/// Which redrive sent it back last, and as which of its messages.
+#[derive(Serialize)]
+struct RedrivenView<'a> {
+    redrive: &'a str,
+    message: usize,
 }
 
 #[derive(Serialize)]
@@ -101,7 +110,7 @@ struct LineView<'a> {
 /// `dead-letters`.
 pub async fn list(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let asked = read(query.as_deref())?;
-    let found = dead_letters::list(&*state.store, &state.dismissals, &asked.wanted).await?;
+    let found = dead_letters::list(&*state.store, state.decided().await?, &asked.wanted).await?;
     let n_asked = limit(asked.limit, MESSAGES_USUAL, ENTRIES_MAX);
     answer::json(found.letters.len(), move || {
         let after = asked.after.as_ref();
@@ -123,6 +132,7 @@ pub async fn list(State(state): State<AppState>, RawQuery(query): RawQuery) -> R
 /// `dead-letters/export`.
 pub async fn export(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let asked = read(query.as_deref())?;
+    state.redrives.catch_up(&state.journal).await?;
     let lines = Lines { state, wanted: asked.wanted, ready: VecDeque::new(), after: asked.after, is_done: false };
     let body = Body::from_stream(stream::try_unfold(lines, |mut lines| async move {
         let line = lines.next().await?;
@@ -169,7 +179,7 @@ impl Lines {
 
 /// The line of a dead letter; `None` for one that isn't asked for.
 fn line(held: &Held, state: &AppState, wanted: &Wanted) -> Option<Bytes> {
-    let letter = wanted.letter(held, &state.dismissals)?;
+    let letter = wanted.letter(held, state.decided_so_far())?;
     let record = EntryView::new(held, None, &state.links);
     let body = held.entry.as_record().and_then(|record| record.body.as_ref());
     let body_hex = body.filter(|_| record.is_truncated()).map(hex::encode);
@@ -210,8 +220,13 @@ impl<'a> From<&'a DeadLetter> for MessageView<'a> {
             exception: failure.exception.as_deref(),
             convention: &failure.convention,
             guessed: failure.guessed,
-            state: if letter.dismissal.is_some() { "dismissed" } else { "new" },
+            state: match letter.state() {
+                LetterState::Dismissed => "dismissed",
+                LetterState::Redriven => "redriven",
+                LetterState::Open | LetterState::Any => "new",
+            },
             dismissal: letter.dismissal.as_ref().map(DismissalView::from),
+            redriven: letter.redriven.as_ref().map(|(redrive, message)| RedrivenView { redrive, message: *message }),
             died_at: Time(letter.died_at),
         }
     }

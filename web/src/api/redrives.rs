@@ -1,22 +1,26 @@
 //! What would be sent back of what died: `POST redrives` with
 //! `{"source", "topic", "consumer", "type", "cause", "state", "at": ["main/orders.DLT/0@16"], "to", "override"}`, each of which may be left out.
 //!
-//! A dry run, always: this version sends nothing, and says so where `"dryRun": false` asks it to.
+//! A dry run, unless `"dryRun": false` asks for it to be sent. Then these may be given, too: `"again"`, the other groups that may get
+//! messages again, `"againUnknown"`, `"rate"` and `"stopAfter"`; and the answer is 202 with the redrive's id.
+
+pub mod all; // the redrives that there are, and what becomes of them
 
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use store::redrive::plan::Target;
 use store::redrive::{self, DryRun, Item, Plan, Wish};
 
 use super::answer::{self, ENTRIES_MAX};
 use super::problem::Problem;
 use super::view::PositionView;
+use crate::door::Visitor;
 use crate::page::dead_letters::asked::Asked;
+use crate::redriving::{self, NotDone, Order};
 use crate::state::AppState;
 
 /// What is to be sent back, and how.
@@ -36,6 +40,12 @@ struct Body {
     r#override: bool,
     #[serde(default = "yes")]
     dry_run: bool,
+    #[serde(default)]
+    again: Vec<String>,
+    #[serde(default)]
+    again_unknown: bool,
+    rate: Option<u32>,
+    stop_after: Option<u32>,
 }
 
 fn yes() -> bool {
@@ -101,26 +111,43 @@ struct ToView<'a> {
     partition: i32,
     partition_by: &'static str,
     redrive: u32,
-    /// Whose key, value and headers are sent: `origin` as kept, or `deadLetter` without what was added to it.
+    /// Whose key, value and headers are sent: `origin` as kept, or `deadLetter` without what was added to it; `broker` where something was
+    /// taken out of what is kept, so that they come from there.
     bytes_of: &'static str,
     bytes: usize,
     headers_removed: &'a [String],
 }
 
 /// `redrives`.
-pub async fn act(State(state): State<AppState>, body: Bytes) -> Result<Response, Problem> {
-    let body: Body = serde_json::from_slice(&body)
+pub async fn act(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<Visitor>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let mut body: Body = serde_json::from_slice(&body)
         .map_err(|error| Problem::unreadable(format!("the body can't be read: {error}")))?;
-    if !body.dry_run {
-        return Err(Problem::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "this version only tells what it would send; nothing was sent: leave `dryRun` out",
-        ));
-    }
+    let (sends, again, again_unknown) = (!body.dry_run, std::mem::take(&mut body.again), body.again_unknown);
+    let (rate, stop_after) = (body.rate, body.stop_after);
     let wish = wish(body)?;
-    let (store, board) = (&*state.store, &*state.board);
-    let run = redrive::dry_run(store, board, &state.dismissals, &state.redrive, &wish).await?;
+    if sends {
+        let order = Order { wish, rate, stop_after, again, again_unknown };
+        let (id, messages) = redriving::start(&state, &visitor, order).await?;
+        return Ok(all::accepted(&state, &id, messages));
+    }
+    let run = redrive::dry_run(&*state.store, &state.board, state.decided().await?, &state.redrive, &wish).await?;
     answer::json(run.items.len(), move || serde_json::to_vec(&DryRunView::from(&run))).await
+}
+
+impl From<NotDone> for Problem {
+    fn from(error: NotDone) -> Problem {
+        match error {
+            NotDone::Off => Problem::new(StatusCode::FORBIDDEN, error.to_string()),
+            NotDone::Unreadable(says) => Problem::unreadable(says),
+            NotDone::NotFound => Problem::not_found(error.to_string()),
+            NotDone::Conflict(says) => Problem::new(StatusCode::CONFLICT, says),
+            NotDone::Store(error) => error.into(),
+        }
+    }
 }
 
 /// The same words as in an address of `dead-letters`, read by the same code.
@@ -142,15 +169,14 @@ fn wish(body: Body) -> Result<Wish, Problem> {
     }
     let href = href.to_string();
     let query = href.split_once('?').map_or("", |(_, query)| query);
-    let asked = Asked::read(query).map_err(Problem::unreadable)?;
+    let asked = Asked::read(query).map_err(Problem::unreadable)?.whatever_is_named();
     let to = body.to.filter(|topic| !topic.is_empty());
-    Ok(Wish { wanted: asked.wanted, to, overrides: body.r#override })
+    Ok(Wish { wanted: asked.wanted, newest: None, to, overrides: body.r#override })
 }
 
 impl<'a> From<&'a DryRun> for DryRunView<'a> {
     fn from(run: &'a DryRun) -> DryRunView<'a> {
         let plans = || run.items.iter().filter_map(|item| Some((item, item.outcome.as_ref().ok()?)));
-        let is_unknown = |(item, plan): &(&Item, &Plan)| plan.target == Target::OriginTopic && item.again.is_none();
         let again = run.items.iter().flat_map(|item| item.again.iter().flatten().map(String::as_str));
         let targets = plans().map(|(item, plan)| (item.letter.position.source.as_str(), plan.topic.as_str()));
         let obstacles = run.items.iter().filter_map(|item| Some(item.outcome.as_ref().err()?.to_string()));
@@ -164,7 +190,7 @@ impl<'a> From<&'a DryRun> for DryRunView<'a> {
                 .map(|((source, topic), messages)| TargetView { source, topic, messages })
                 .collect(),
             again: tally(again).into_iter().map(|(group, messages)| AgainView { group, messages }).collect(),
-            again_unknown: plans().filter(is_unknown).count(),
+            again_unknown: run.items.iter().filter(|item| item.again_is_unknown()).count(),
             obstacles: tally(obstacles).into_iter().map(|(why, messages)| ObstacleView { why, messages }).collect(),
             items: run.items.iter().take(ENTRIES_MAX).map(ItemView::from).collect(),
             cut: run.cut.as_deref(),
@@ -202,7 +228,11 @@ impl<'a> From<&'a Plan> for ToView<'a> {
             partition: plan.partition,
             partition_by: plan.chosen_by.as_str(),
             redrive: plan.redrive,
-            bytes_of: if plan.is_of_origin { "origin" } else { "deadLetter" },
+            bytes_of: match (plan.is_redacted, plan.is_of_origin) {
+                (true, _) => "broker",
+                (false, true) => "origin",
+                (false, false) => "deadLetter",
+            },
             bytes: plan.value.as_ref().map_or(0, |value| value.len()),
             headers_removed: &plan.removed,
         }
@@ -250,7 +280,7 @@ mod tests {
     async fn what_can_not_be_read_or_done_is_told_and_nobody_who_only_looks_may_ask() {
         let operator = console("operate").await;
         for (body, expected, part) in [
-            (json!({ "dryRun": false }), StatusCode::NOT_IMPLEMENTED, "nothing was sent"),
+            (json!({ "dryRun": false }), StatusCode::FORBIDDEN, "set `enabled = true` in [redrive]"),
             (json!({ "at": ["orders"] }), StatusCode::BAD_REQUEST, "names no dead letter"),
             (json!({ "tpoic": "orders" }), StatusCode::BAD_REQUEST, "tpoic"),
         ] {

@@ -2,6 +2,7 @@
 
 pub mod asked; // which ones an address asks for
 pub mod decide; // dismisses them, or opens them again
+mod redriven; // what became of those that were sent back
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::drawing::spark::{Spark, spark};
 use crate::href::{self, Href};
 use crate::page::flow::detail::Detail;
 use crate::page::flow::headline::Pill;
+use crate::page::redrive::one;
 use crate::page::{Frame, Problem, render};
 use crate::state::AppState;
 use crate::wording;
@@ -60,6 +62,11 @@ struct Page {
     export: Href,
     decide: decide::Form,
     decided: Option<String>,
+    /// What sending them back would do: all that are asked for, and those that are selected.
+    redrive: Href,
+    redrive_selected: Href,
+    /// The latest redrives.
+    redrives: Vec<redriven::Row>,
     detail: Option<Detail>,
     record: Option<Href>,
     /// Whether anything died at all.
@@ -98,6 +105,8 @@ struct Row {
     died: String,
     pill: Pill,
     note: String,
+    /// The redrive that sent it back.
+    redrive: Option<Href>,
     is_guessed: bool,
 }
 
@@ -130,7 +139,7 @@ fn read(query: &str, frame: &Frame) -> Result<Asked, Problem> {
 
 async fn show(state: &AppState, asked: Asked, frame: Frame) -> Result<Response, Problem> {
     let now = Timestamp::now();
-    let found = dead_letters::list(&*state.store, &state.dismissals, &asked.wanted).await?;
+    let found = dead_letters::list(&*state.store, state.decided().await?, &asked.wanted).await?;
     let page = page_of(&found.letters, asked.after.as_ref());
     let next = page.last().filter(|last| found.letters.last() != Some(last)).map(|last| last.cursor.to_text());
     let only = match page {
@@ -143,6 +152,7 @@ async fn show(state: &AppState, asked: Asked, frame: Frame) -> Result<Response, 
         Some(letter) => (detail(state, letter, now).await?, Some(frame.links.record(&letter.position))),
         None => (None, None),
     };
+    let after = redriven::after(state, page).await?;
     let most = found.causes.first().map_or(0, |group| group.count);
     let narrower = |change: &dyn Fn(&mut Asked)| {
         let mut asked = any.clone();
@@ -150,7 +160,12 @@ async fn show(state: &AppState, asked: Asked, frame: Frame) -> Result<Response, 
         change(&mut asked);
         asked.page(&frame.links)
     };
-    let states = [(LetterState::Open, "Open"), (LetterState::Dismissed, "Dismissed"), (LetterState::Any, "All")];
+    let states = [
+        (LetterState::Open, "Open"),
+        (LetterState::Redriven, "Redriven"),
+        (LetterState::Dismissed, "Dismissed"),
+        (LetterState::Any, "All"),
+    ];
     Ok(render(&Page {
         topic: asked.wanted.topic.as_ref().map(|topic| topic.to_string()),
         open: open(&found),
@@ -163,13 +178,16 @@ async fn show(state: &AppState, asked: Asked, frame: Frame) -> Result<Response, 
             .map(|(state, text)| (text, narrower(&|asked| asked.wanted.state = state), asked.wanted.state == state))
             .to_vec(),
         title: title(&found, &asked),
-        rows: page.iter().map(|letter| row(letter, &any, &frame, now)).collect(),
+        rows: page.iter().map(|letter| row(letter, &after, &any, &frame, now)).collect(),
         next: next.map(|cursor| here.clone().with("cursor", &cursor)),
         kept: kept(&any),
         narrower: (any.wanted != Default::default()).then(|| frame.links.dead_letters()),
         is_selected: !asked.wanted.positions.is_empty(),
         many: wording::many(found.letters.len() as u64, "dead letter"),
         export: any.of_api(frame.links.api_dead_letters_export()),
+        redrive: any.of_api(frame.links.redrive()),
+        redrive_selected: frame.links.redrive(),
+        redrives: redriven::latest(state, now),
         decide: decide::Form::of(&any, found.letters.first(), asked.wanted.state),
         decided: asked.decided.map(|many| wording::many(many, "dead letter")),
         detail,
@@ -291,13 +309,16 @@ fn title(found: &DeadLetters, asked: &Asked) -> String {
     }
 }
 
-fn row(letter: &DeadLetter, any: &Asked, frame: &Frame, now: Timestamp) -> Row {
+fn row(letter: &DeadLetter, after: &redriven::Outcomes, any: &Asked, frame: &Frame, now: Timestamp) -> Row {
     let mut only = any.clone();
     let position = &letter.position;
     only.wanted.positions = vec![(position.source.clone(), position.channel.clone(), position.place.clone())];
-    let (pill, note) = match &letter.dismissal {
-        None => (Pill::new("", "new"), String::new()),
-        Some(dismissal) => {
+    let (pill, note) = match (&letter.dismissal, &letter.redriven) {
+        (None, None) => (Pill::new("", "new"), String::new()),
+        (None, Some(by)) => {
+            (after.get(by).map_or_else(|| Pill::new("sea", "redriven"), one::pill_after), String::new())
+        }
+        (Some(dismissal), _) => {
             let note = if dismissal.note.is_empty() { "no note" } else { &dismissal.note };
             let at = wording::clock_short(dismissal.at, now);
             (Pill::new("", "dismissed"), format!("{} at {at}: {}", dismissal.by, wording::cut(note, 300)))
@@ -317,6 +338,7 @@ fn row(letter: &DeadLetter, any: &Asked, frame: &Frame, now: Timestamp) -> Row {
         died: wording::clock_short(letter.died_at, now),
         pill,
         note,
+        redrive: letter.redriven.as_ref().map(|(id, _)| frame.links.redrive_of(id)),
         is_guessed: letter.failure.guessed,
     }
 }

@@ -14,6 +14,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::error::CollectorError;
+use crate::redrive::DELIVERY_TIMEOUT;
 use crate::source::kafka::token::{self, Tokens};
 use crate::source::kafka::{Config, options};
 
@@ -42,24 +43,12 @@ const RECONNECT_MS_MAX: u32 = 2_000;
 pub fn settings(config: &Config) -> Result<ClientConfig, CollectorError> {
     let mut settings = ClientConfig::new();
     settings
-        .set("client.id", "sillage")
-        .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX.to_string())
         .set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string())
         .set("fetch.max.bytes", FETCH_BYTES.to_string())
         .set("receive.message.max.bytes", ANSWER_BYTES_MAX.to_string())
         .set("queued.max.messages.kbytes", QUEUE_KIB_MAX.to_string());
-    let options = options::read(&config.name, &config.options)?;
-    let encrypted =
-        options.iter().any(|(key, value)| key == "security.protocol" && value.to_lowercase().contains("ssl"));
-    if encrypted && !config.options.contains_key("ssl.ca.location") && !config.options.contains_key("ssl.ca.pem") {
-        // Our own OpenSSL doesn't know where this system keeps its certificates; librdkafka knows the usual places.
-        settings.set("ssl.ca.location", "probe");
-    }
-    for (key, value) in options.into_iter().filter(|(key, _)| !token::is_ours(key)) {
-        settings.set(key, value);
-    }
+    reach(&mut settings, config, &config.options, "options")?;
     settings
-        .set("bootstrap.servers", config.brokers.join(","))
         // librdkafka refuses to assign without a group id. It never joins: the broker lists no such group.
         .set("group.id", format!("sillage-observer-{:08x}", random()))
         .set("enable.auto.commit", "false")
@@ -69,12 +58,53 @@ pub fn settings(config: &Config) -> Result<ClientConfig, CollectorError> {
         .set("isolation.level", "read_committed")
         .set("check.crcs", "true")
         .set("enable.partition.eof", "false")
-        .set("fetch.queue.backoff.ms", FULL_QUEUE_WAIT_MS.to_string())
-        .set_log_level(RDKafkaLogLevel::Warning);
+        .set("fetch.queue.backoff.ms", FULL_QUEUE_WAIT_MS.to_string());
+    checked(settings, config, "options")
+}
+
+/// The settings of the client that sends dead letters back: with credentials of its own, where they are given.
+pub fn sending(config: &Config) -> Result<ClientConfig, CollectorError> {
+    let (options, named) = config.sending_options();
+    let mut settings = ClientConfig::new();
+    reach(&mut settings, config, options, named)?;
+    settings
+        .set("enable.idempotence", "true") // no message twice, and in order, however often librdkafka sends it
+        .set("acks", "all")
+        .set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
+        .set("message.max.bytes", ANSWER_BYTES_MAX.to_string()) // the broker says what is too large for a topic
+        .set("linger.ms", "5")
+        .set("allow.auto.create.topics", "false");
+    checked(settings, config, named)
+}
+
+/// How a client reaches the brokers, and who it is to them.
+fn reach(
+    settings: &mut ClientConfig,
+    config: &Config,
+    options: &BTreeMap<String, String>,
+    named: &str,
+) -> Result<(), CollectorError> {
+    settings.set("client.id", "sillage").set("reconnect.backoff.max.ms", RECONNECT_MS_MAX.to_string());
+    let encrypted =
+        |(key, value): (&String, &String)| key == "security.protocol" && value.to_lowercase().contains("ssl");
+    if options.iter().any(encrypted) && !options.contains_key("ssl.ca.location") && !options.contains_key("ssl.ca.pem")
+    {
+        // Our own OpenSSL doesn't know where this system keeps its certificates; librdkafka knows the usual places.
+        settings.set("ssl.ca.location", "probe");
+    }
+    for (key, value) in options::read(&config.name, named, options)?.into_iter().filter(|(key, _)| !token::is_ours(key))
+    {
+        settings.set(key, value);
+    }
+    settings.set("bootstrap.servers", config.brokers.join(",")).set_log_level(RDKafkaLogLevel::Warning);
+    Ok(())
+}
+
+fn checked(settings: ClientConfig, config: &Config, named: &str) -> Result<ClientConfig, CollectorError> {
     settings.create_native_config().map_err(|error| match error {
         // The value is left out: it may be a secret.
         KafkaError::ClientConfig(_, why, key, _) => {
-            CollectorError::Config(format!("source `{}`: `{key}` in `options`: {why}", config.name))
+            CollectorError::Config(format!("source `{}`: `{key}` in `{named}`: {why}", config.name))
         }
         other => CollectorError::Config(format!("source `{}`: {other}", config.name)),
     })?;

@@ -81,27 +81,27 @@ const REFUSED: &[(&str, &str)] = &[
     ("check.crcs", "every record is checked"),
 ];
 
-/// Checks names and the form of secrets, without reading them.
-pub fn check(source: &str, options: &BTreeMap<String, String>) -> Result<(), CollectorError> {
+/// Checks names and the form of secrets, without reading them. `named` is the key that they stand under.
+pub fn check(source: &str, named: &str, options: &BTreeMap<String, String>) -> Result<(), CollectorError> {
     for (key, value) in options {
         if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| refused == key) {
-            return Err(CollectorError::Config(format!("source `{source}`: `{key}` can't be set in `options`: {why}")));
+            return Err(CollectorError::Config(format!("source `{source}`: `{key}` can't be set in `{named}`: {why}")));
         }
         if !ALLOWED.contains(&key.as_str()) {
             let meant = nearest(key).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
             return Err(CollectorError::Config(format!(
-                "source `{source}`: `{key}` is none of the settings that `options` takes{meant}"
+                "source `{source}`: `{key}` is none of the settings that `{named}` takes{meant}"
             )));
         }
         if matches!(key.as_str(), "sasl.mechanism" | "sasl.mechanisms") && !MECHANISMS.contains(&value.as_str()) {
             return Err(CollectorError::Config(format!(
-                "source `{source}`: `{key}` is one of {}, not `{value}`",
+                "source `{source}`: `{key}` in `{named}` is one of {}, not `{value}`",
                 MECHANISMS.join(", ")
             )));
         }
         if SECRET.contains(&key.as_str()) && !secret::is_elsewhere(value) {
             return Err(CollectorError::Config(format!(
-                "source `{source}`: `{key}` is a secret: write \"file:/path/to/it\" or \"env:NAME\", not the secret itself"
+                "source `{source}`: `{key}` in `{named}` is a secret: write \"file:/path/to/it\" or \"env:NAME\", not the secret itself"
             )));
         }
     }
@@ -109,8 +109,12 @@ pub fn check(source: &str, options: &BTreeMap<String, String>) -> Result<(), Col
 }
 
 /// The options with their secrets read.
-pub fn read(source: &str, options: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, CollectorError> {
-    check(source, options)?;
+pub fn read(
+    source: &str,
+    named: &str,
+    options: &BTreeMap<String, String>,
+) -> Result<Vec<(String, String)>, CollectorError> {
+    check(source, named, options)?;
     options.iter().map(|(key, value)| Ok((key.clone(), secret::read(source, key, value)?))).collect()
 }
 
@@ -142,7 +146,7 @@ mod tests {
 
     fn refusal(key: &str, value: &str) -> String {
         let options = BTreeMap::from([(key.to_owned(), value.to_owned())]);
-        check("main", &options).unwrap_err().to_string()
+        check("main", "options", &options).unwrap_err().to_string()
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn letter_of(origin: &Record, convention: &str, added: &[&str]) -> Record {
 }
 
 fn given<'a>(letter: &'a Record, partitions: &'a dyn Fn(&str) -> Option<u32>) -> Given<'a> {
-    Given { letter, origin: None, retry_topic: None, to: None, partitions, redrives_max: 3 }
+    Given { letter, origin: None, retry_topic: None, to: None, partitions, redrives_max: 3, sent_before: 0 }
 }
 
 const FOUR: &dyn Fn(&str) -> Option<u32> = &|topic: &str| (topic != "gone").then_some(4);
@@ -96,6 +96,8 @@ fn where_the_origins_partition_is_gone_java_producers_would_choose_the_same() {
     let chosen = |letter: &Record| plan(&given(letter, FOUR)).map(|plan| (plan.partition, plan.chosen_by));
     // murmur2("foobar") is -790332482, and that without its sign, over 4 partitions, leaves 2.
     assert_eq!(chosen(&letter), Ok((2, ChosenBy::Key)));
+    let wider = plan(&given(&letter, FOUR)).unwrap().among(12);
+    assert_eq!((wider.partition, wider.chosen_by), (9, ChosenBy::Origin), "it is there, but nobody led it just then");
     assert_eq!(chosen(&Record { key: None, ..letter }), Ok((0, ChosenBy::Nothing)));
 }
 
@@ -108,13 +110,24 @@ fn what_was_redriven_too_often_is_not_sent_again_unless_that_is_asked_for() {
     let overridden = plan(&Given { redrives_max: u32::MAX, ..given(&letter, FOUR) }).unwrap();
     assert_eq!(overridden.redrive, 4);
     assert_eq!(overridden.headers, [header(REDRIVE_COUNT, Some(b"4"))], "the older count goes");
+    let again = Given { sent_before: 2, redrives_max: u32::MAX, ..given(&letter, FOUR) };
+    assert_eq!(plan(&again).unwrap().redrive, 6, "what the journal knows counts, too");
 }
 
 #[test]
-fn what_can_not_be_sent_as_it_was_is_told() {
-    let origin = record("orders", 1, 17).body(r#"{"card":"[redacted]"}"#).record();
-    let letter = letter_of(&origin, "Spring dead letter", &[]);
-    assert_eq!(plan(&given(&letter, FOUR)), Err(Obstacle::Redacted));
+fn what_was_taken_out_before_it_was_kept_comes_from_the_broker() {
+    let origin = record("orders", 9, 17).key("[redacted]").body(r#"{"card":"[redacted]"}"#).record();
+    let letter = letter_of(&origin, "Spring dead letter", &["kafka_dlt-original-topic"]);
+    let kept = plan(&given(&letter, FOUR)).unwrap();
+    assert!(kept.is_redacted && kept.bytes_at == letter.position);
+    let of_broker = [&letter.headers[..], &[header("password", Some(b"secret"))]].concat();
+    let exact = kept.with_bytes(Some("foobar".into()), Some("whole".into()), &of_broker);
+    assert_eq!((exact.partition, exact.chosen_by, exact.is_redacted), (2, ChosenBy::Key, false));
+    assert_eq!(exact.headers, [header("password", Some(b"secret")), header(REDRIVE_COUNT, Some(b"1"))]);
+}
+
+#[test]
+fn what_can_not_be_sent_is_told() {
     let mut nowhere = letter_of(&record("orders", 1, 17).record(), "topic name", &[]);
     nowhere.failure.as_mut().unwrap().origin = None;
     assert_eq!(plan(&given(&nowhere, FOUR)), Err(Obstacle::NoOrigin));

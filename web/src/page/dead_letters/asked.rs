@@ -38,8 +38,8 @@ impl Asked {
                 "type" => wanted.event_type = Some(value),
                 "cause" => wanted.cause = Some(value),
                 "state" => {
-                    wanted.state =
-                        state(&value).ok_or_else(|| format!("`{value}` is no state: open, dismissed, any"))?;
+                    wanted.state = state(&value)
+                        .ok_or_else(|| format!("`{value}` is no state: open, redriven, dismissed, any"))?;
                 }
                 "at" if wanted.positions.len() == NAMED_MAX => {
                     return Err(format!("more than {NAMED_MAX} dead letters are named: filter by their cause instead"));
@@ -54,6 +54,14 @@ impl Asked {
             }
         }
         Ok(asked)
+    }
+
+    /// The same for those who send back: what is named one by one is meant in whatever state it is.
+    pub fn whatever_is_named(mut self) -> Asked {
+        if !self.wanted.positions.is_empty() {
+            self.wanted.state = State::Any;
+        }
+        self
     }
 
     /// The page that shows this. A source and a topic have a page of their own.
@@ -105,7 +113,7 @@ fn named(text: &str) -> Option<(SourceName, Channel, Place)> {
 }
 
 fn state(name: &str) -> Option<State> {
-    [State::Open, State::Dismissed, State::Any].into_iter().find(|state| state_word(*state) == name)
+    [State::Open, State::Redriven, State::Dismissed, State::Any].into_iter().find(|state| state_word(*state) == name)
 }
 
 /// Nothing for what is shown anyway.
@@ -117,6 +125,7 @@ fn state_name(state: State) -> &'static str {
 pub fn state_word(state: State) -> &'static str {
     match state {
         State::Open => "open",
+        State::Redriven => "redriven",
         State::Dismissed => "dismissed",
         State::Any => "any",
     }

@@ -60,7 +60,7 @@ pub async fn act(
         let most = wording::bytes(NOTE_BYTES_MAX as u64);
         return Err(wrong(&format!("The note is longer than {most}. Nothing was changed.")));
     }
-    let found = dead_letters::list(&*state.store, &state.dismissals, &asked.wanted).await?;
+    let found = dead_letters::list(&*state.store, state.decided().await?, &asked.wanted).await?;
     let shown = found.letters.iter().filter(|letter| letter.cursor <= newest);
     let positions: Vec<Position> = shown.map(|letter| letter.position.clone()).collect();
     let who = visitor.name.as_deref().unwrap_or("operator");
