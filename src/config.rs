@@ -9,6 +9,7 @@ mod environment; // variables and flags, laid over the file
 mod file; // TOML to the tree
 mod mistake; // what is wrong, and how it is shown
 mod read; // the tree to typed settings
+mod section; // which sections there are
 mod tree; // settings with their places
 
 use std::fmt;
@@ -18,7 +19,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use crate::{cli, telemetry};
-use mistake::{Mistake, Source, nearest};
+use mistake::{Mistake, Source};
+use section::SECTIONS;
 use tree::{Node, Place, Step, Value};
 
 /// The file that is read when none is named, if it is there.
@@ -127,39 +129,6 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// One section of the file.
-struct Section {
-    name: &'static str,
-    /// True for `[[name]]`.
-    repeats: bool,
-    /// False for what belongs to a later version.
-    built: bool,
-}
-
-/// All sections. A known section of a later version is refused rather than ignored: whoever writes it relies on it.
-const SECTIONS: [Section; 14] = [
-    Section { name: "web", repeats: false, built: true },
-    Section { name: "access", repeats: true, built: true },
-    Section { name: "otlp", repeats: false, built: true },
-    Section { name: "store", repeats: false, built: true },
-    Section { name: "source", repeats: true, built: true },
-    Section { name: "registry", repeats: false, built: true },
-    Section { name: "redact", repeats: true, built: true },
-    Section { name: "convention", repeats: true, built: true },
-    Section { name: "consumer", repeats: true, built: true },
-    Section { name: "webhook", repeats: true, built: true },
-    Section { name: "alert", repeats: true, built: true },
-    Section { name: "alerting", repeats: false, built: true },
-    Section { name: "redrive", repeats: false, built: true },
-    Section { name: "telemetry", repeats: false, built: true },
-];
-
-impl Section {
-    fn title(&self) -> String {
-        if self.repeats { format!("[[{}]]", self.name) } else { format!("[{}]", self.name) }
-    }
-}
-
 /// Reads the file, where there is one, and lays variables and flags over it.
 pub fn load(given: &Given) -> Result<Loaded, Refused> {
     let (file, text) = match &given.file {
@@ -212,7 +181,7 @@ fn parse(source: Source<'_>, given: &Given) -> Result<(Config, Vec<String>), Vec
     if let Some(data) = &given.data {
         environment::apply_flag("--data", "store", "path", data, &mut root);
     }
-    sections_known(&root, &mut mistakes);
+    section::known(&root, &mut mistakes);
     let named = Named { file: !is_bare, data: root.at(&path(&["store", "path"])).is_some() };
     let web = single("web", &root, &mut mistakes);
     let access = repeated("access", &root, &mut mistakes);
@@ -324,37 +293,6 @@ fn in_order(mut mistakes: Vec<Mistake>, unreadable: &[Range<usize>], source: Sou
         Place::Default => (3, 0),
     });
     mistakes
-}
-
-fn sections_known(root: &Node, mistakes: &mut Vec<Mistake>) {
-    let Value::Table(members) = &root.value else { return };
-    for member in members {
-        let place = member.place.clone();
-        match SECTIONS.iter().find(|section| section.name == member.name) {
-            Some(section) if section.built => {}
-            Some(_) if matches!(&member.node.value, Value::List(nodes) if nodes.is_empty()) => {}
-            Some(section) => mistakes.push(Mistake {
-                place,
-                says: format!("{} is known, but this version of Sillage can't do it yet", section.title()),
-                hint: Some("take it out for now: nothing would come of it".to_owned()),
-            }),
-            None => {
-                let names: Vec<&str> = SECTIONS.iter().map(|section| section.name).collect();
-                let near =
-                    nearest(&member.name, &names).and_then(|near| SECTIONS.iter().find(|section| section.name == near));
-                let hint = match near {
-                    Some(section) => format!("did you mean `{}`?", section.name),
-                    None => {
-                        let built = SECTIONS.iter().filter(|section| section.built);
-                        format!("known: {}", built.map(Section::title).collect::<Vec<_>>().join(", "))
-                    }
-                };
-                let what =
-                    if matches!(member.node.value, Value::Table(_) | Value::List(_)) { "section" } else { "key" };
-                mistakes.push(Mistake { place, says: format!("unknown {what} `{}`", member.name), hint: Some(hint) });
-            }
-        }
-    }
 }
 
 fn single<T: DeserializeOwned>(name: &str, root: &Node, mistakes: &mut Vec<Mistake>) -> Option<T> {

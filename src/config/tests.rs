@@ -99,16 +99,16 @@ error: unknown section `sotre`
 }
 
 #[test]
-fn a_section_of_a_later_version_is_refused_not_ignored() {
+fn a_webhook_that_a_rule_names_and_that_there_is_not_is_shown_at_its_name() {
     check_refused(
-        "[[alert]]\nname = \"billing is late\"\n",
+        "[[alert]]\nname = \"late\"\nkind = \"lag_time\"\nabove = \"30s\"\nwebhooks = [\"ops\"]\n",
         &Given::default(),
         "
-error: [[alert]] is known, but this version of Sillage can't do it yet
- --> sillage.toml:1:3
+error: no [[webhook]] is called `ops`
+ --> sillage.toml:5:13
   |
-1 | [[alert]]
-  |   ^^^^^ take it out for now: nothing would come of it
+5 | webhooks = [\"ops\"]
+  |             ^^^^^ there is no [[webhook]]: add one, or leave the key out
 
 1 mistake in the configuration: nothing was started",
     );

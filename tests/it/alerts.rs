@@ -1,12 +1,13 @@
 //! A consumer that stops, and what is said of it: over restarts, and with rules that are changed meanwhile.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::rig::home::{Home, Sillage};
+use crate::rig::home::{Home, Sillage, free_address};
 use crate::rig::kafka::{self, Draft, Kafka};
+use crate::rig::receiver::{Does, Receiver};
 use crate::rig::{parts, unique, until};
 
 /// Groups are asked for every ten seconds, and Kafka's own consumer commits every five; a busy machine takes some more.
@@ -54,10 +55,13 @@ fn a_consumer_that_is_stopped_is_told_of_until_it_goes_on_and_a_restart_forgets_
     let records = || kafka.send(&topic, &vec![Draft { value: Some(b"x".to_vec()), ..Draft::default() }; 10]);
     records();
     let consumer = Consumer::start(kafka, &group, &topic);
+    let receiver = Receiver::listen(free_address(), &[("/ops", &[Does::Answers(200, "")])]);
     let home = Home::new(&format!(
-        "{}\n[alerting]\ninterval = \"300ms\"\n[[alert]]\nname = \"it is late\"\nkind = \"lag_records\"\ngroup = \"{group}\"\n\
+        "{}\n[alerting]\ngroup_interval = \"2s\"\n[[webhook]]\nname = \"ops\"\nurl = \"http://{}/ops\"\nallow_private = true\n\
+         secret = \"whsec_b3VyIG93biBvdXIgb3duIG91ciBvd24gb3VyIG93biE=\"\n[[alert]]\nname = \"it is late\"\nkind = \"lag_records\"\ngroup = \"{group}\"\n\
          above = 5\nbelow = 1\nfor = \"3s\"\nseverity = \"critical\"\n",
-        kafka::source(kafka, &[&topic])
+        kafka::source(kafka, &[&topic]),
+        receiver.address
     ));
     let sillage = home.serve();
     until("it has read everything", PATIENCE, || {
@@ -68,11 +72,16 @@ fn a_consumer_that_is_stopped_is_told_of_until_it_goes_on_and_a_restart_forgets_
     assert_eq!(sillage.api("alerts")["alerts"], serde_json::json!([]));
     consumer.signal("-STOP");
     records();
+    let stopped = Instant::now();
     let pending = alert_when(&sillage, "pending");
     assert_eq!((&pending["name"], &pending["value"]), (&"it is late".into(), &"10 records".into()));
     let firing = alert_when(&sillage, "firing");
     assert_eq!((&firing["labels"]["group"], &firing["severity"]), (&group.as_str().into(), &"critical".into()));
     assert_eq!(sillage.get(&format!("/{}", firing["page"].as_str().unwrap())).status, 200);
+    let told = receiver.calls_when("/ops", 1, PATIENCE).remove(0);
+    assert_eq!((&told.body["type"], &told.body["data"]["group"]), (&"alert.firing".into(), &"it is late".into()));
+    // Groups are asked for every ten seconds: `for`, two of those, and what a busy machine takes.
+    assert!(told.at - stopped < Duration::from_secs(3 + 20 + 5), "told after {:?}", told.at - stopped);
     let page = sillage.get("/alerts").text();
     assert!(page.contains("<title>(1) Alerts") && page.contains(&format!("{group} on main is 10 records behind")));
 
@@ -80,10 +89,18 @@ fn a_consumer_that_is_stopped_is_told_of_until_it_goes_on_and_a_restart_forgets_
     let sillage = home.serve();
     let after = alert_when(&sillage, "firing");
     assert_eq!(after["startedAt"], firing["startedAt"], "it is the same alert");
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(receiver.calls("/ops").len(), 1, "a restart tells nobody twice");
 
     consumer.signal("-CONT");
     let resolved = alert_when(&sillage, "resolved");
     assert_eq!(resolved["startedAt"], firing["startedAt"]);
+    let told = receiver.calls_when("/ops", 2, PATIENCE);
+    assert_eq!(
+        told.iter().map(|call| call.body["type"].as_str()).collect::<Vec<_>>(),
+        [Some("alert.firing"), Some("alert.resolved")]
+    );
+    assert_ne!(told[0].id, told[1].id);
     assert_eq!(sillage.api("alerts")["history"].as_array().unwrap().len(), 1);
     assert!(sillage.get("/").text().contains("<title>Overview"), "nothing fires any more");
 }
