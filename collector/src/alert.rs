@@ -25,7 +25,8 @@ use std::time::Duration;
 use store::alert::standing::RuleStatus;
 use store::alert::{AlertState, Alerts, Outbox, Rule, Silences, Standing};
 use store::clock::Clock;
-use store::dead_letters::Dismissals;
+use store::dead_letters::{Decided, Dismissals};
+use store::redrive::Redrives;
 use store::journal::{Line, LineKind};
 use store::{Board, Journal, Store, StoreError, Timestamp};
 use tokio::sync::watch;
@@ -115,6 +116,7 @@ struct Alerting {
     telling: Telling,
     silences: Silences,
     dismissals: Dismissals,
+    redrives: Redrives,
     /// The number of the latest line of the journal that was taken.
     line: u64,
     /// Whether the journal refused a line, and that was said.
@@ -142,6 +144,7 @@ impl Alerting {
             telling: Telling::default(),
             silences: Silences::default(),
             dismissals: Dismissals::default(),
+            redrives: Redrives::default(),
             line: 0,
             is_refused: false,
         };
@@ -200,6 +203,7 @@ impl Alerting {
         let lines = spawn_blocking(move || journal.replay(after)).await;
         let lines = lines.map_err(|error| StoreError::Internal(error.to_string()))??;
         self.line = lines.last().map_or(self.line, |line| line.number);
+        self.redrives.catch_up(&self.setup.journal).await?;
         Ok(lines)
     }
 
@@ -244,8 +248,8 @@ impl Alerting {
                 continue;
             }
             let now = self.setup.clock.now();
-            let around =
-                Around { store: &*self.setup.store, board: &self.setup.board, dismissals: &self.dismissals, now };
+            let decided = Decided { dismissals: &self.dismissals, redrives: &self.redrives };
+            let around = Around { store: &*self.setup.store, board: &self.setup.board, decided, now };
             let started = Instant::now();
             let readings = asked.watched.read(around).await;
             let took = started.elapsed();

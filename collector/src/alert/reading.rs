@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use store::alert::threshold::Bounds;
 use store::alert::{Kind, Rule};
-use store::dead_letters::Dismissals;
+use store::dead_letters::Decided;
 use store::{Board, Store, StoreError, Timestamp};
 
 use super::machine::Seen;
@@ -110,8 +110,8 @@ pub struct Around<'a> {
     pub store: &'a dyn Store,
     /// What the collector reports of sources and groups.
     pub board: &'a Board,
-    /// Which dead letters need no more attention.
-    pub dismissals: &'a Dismissals,
+    /// Which dead letters need no more attention, and which were sent back.
+    pub decided: Decided<'a>,
     /// The time.
     pub now: Timestamp,
 }

@@ -102,7 +102,7 @@ fn exception(letter: &DeadLetter) -> Option<&str> {
 
 async fn list(around: Around<'_>, state: State) -> Result<DeadLetters, StoreError> {
     let wanted = Wanted { state, ..Wanted::default() };
-    dead_letters::list(around.store, around.dismissals, &wanted).await
+    dead_letters::list(around.store, around.decided, &wanted).await
 }
 
 fn takes(watched: &Watched, letter: &DeadLetter) -> bool {

@@ -1,8 +1,10 @@
 use store::alert::rule::Rule;
 use store::board::{SourceState, SourceStatus};
+use store::dead_letters::Dismissals;
 use store::fixture::{at, group, record, span};
 use store::groups::{GroupStatus, LagState, Round};
 use store::memory::Memory;
+use store::redrive::Redrives;
 use store::{Checkpoint, Entry, Place};
 
 use super::*;
@@ -12,11 +14,13 @@ struct Given {
     store: Memory,
     board: Board,
     dismissals: Dismissals,
+    redrives: Redrives,
 }
 
 impl Given {
     async fn holding(entries: Vec<Entry>) -> Given {
-        let given = Given { store: Memory::new(), board: Board::default(), dismissals: Dismissals::default() };
+        let (dismissals, redrives) = (Dismissals::default(), Redrives::default());
+        let given = Given { store: Memory::new(), board: Board::default(), dismissals, redrives };
         given.keep(entries).await;
         given
     }
@@ -48,8 +52,8 @@ impl Given {
     }
 
     async fn read(&self, watched: &mut Watched, seconds: f64) -> Readings {
-        let Given { store, board, dismissals } = self;
-        watched.read(Around { store, board, dismissals, now: at(seconds) }).await
+        let Given { store, board, dismissals, redrives } = self;
+        watched.read(Around { store, board, decided: Decided { dismissals, redrives }, now: at(seconds) }).await
     }
 
     /// What a rule with these keys reads: labels, what it says of the rule, the value in words.
