@@ -247,10 +247,18 @@ async fn history(store: &dyn Store, letter: &DeadLetter) -> Result<Option<Histor
                 && record.position.channel != channel
                 && failure.is_some_and(|failure| failure.group.is_some() && failure.group == letter.consumer)
         };
-        history.origin = owner::of_copy(&history.letter, &channel, &place, &all).cloned();
+        let origin = owner::of_copy(&history.letter, &channel, &place, &all);
+        history.origin = origin.filter(|origin| is_same_event(origin, &history.letter)).cloned();
         history.retry_topic = found.iter().find(is_own_retry).map(|record| record.position.channel.to_string());
     }
     Ok(Some(history))
+}
+
+/// Whether what stands at a dead letter's origin can be what it was made from: where a topic was made again, another record is there now.
+fn is_same_event(origin: &Record, letter: &Record) -> bool {
+    let keeps_key = letter.key.is_none() || letter.key == origin.key;
+    let (of_origin, of_letter) = (origin.event.id.as_ref(), letter.event.id.as_ref());
+    keeps_key && of_letter.is_none_or(|id| of_origin.is_none_or(|other| other == id))
 }
 
 async fn records(store: &dyn Store, knots: &[(Tie, Knot)]) -> Result<Vec<Record>, StoreError> {

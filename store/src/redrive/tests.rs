@@ -59,6 +59,14 @@ async fn other_groups_that_processed_the_origin_are_named_since_they_get_it_agai
 }
 
 #[tokio::test]
+async fn what_stands_where_the_origin_was_before_the_topic_was_made_again_is_not_sent() {
+    let another = record("orders", 3, 17).key("order-2").body("of its next life").at(1.0).entry();
+    let found = run(vec![another, dead(0)], &board(), &Wish::default()).await;
+    let plan = found.items[0].outcome.as_ref().unwrap();
+    assert_eq!(plan.value.as_deref(), Some(&b"as the dead letter has it"[..]));
+}
+
+#[tokio::test]
 async fn only_the_failed_groups_own_retry_topic_is_a_target() {
     let board = board();
     let retry = |name| record("orders-retry", 0, 1).retry(name, 1).from("orders", 3, 17).at(2.0).entry();
