@@ -146,7 +146,8 @@ impl Redriving {
                 Ok(Step::Unsure(why)) => {
                     let in_a_row = settling.in_a_row + 1;
                     if in_a_row % UNSURE_MAX == 0
-                        && let Err(error) = job.pause(format!("{in_a_row} batches in a row were not acknowledged: {why}")).await
+                        && let Err(error) =
+                            job.pause(format!("{in_a_row} batches in a row were not acknowledged: {why}")).await
                     {
                         tracing::warn!(error = &error as &dyn std::error::Error, "redrive {id} can't be paused");
                     }

@@ -306,9 +306,12 @@ impl Job<'_> {
             return Err(Step::Waits(format!("source `{source}` isn't configured any more, or is no Kafka")));
         };
         // Its topics are told a moment after it is up.
-        let is_up = self.setup.board.sources().iter().any(|status| {
-            status.name == *source && status.state == SourceState::Up && !status.channels.is_empty()
-        });
+        let is_up = self
+            .setup
+            .board
+            .sources()
+            .iter()
+            .any(|status| status.name == *source && status.state == SourceState::Up && !status.channels.is_empty());
         if is_up { Ok(broker.as_ref()) } else { Err(Step::Waits(format!("source `{source}` doesn't answer now"))) }
     }
 }

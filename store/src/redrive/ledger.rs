@@ -351,9 +351,9 @@ impl Message {
             (Sent::Unknown { why }, Some(target)) => Step::Unknown(target, why),
             (Sent::Refused { why } | Sent::Unknown { why }, _) => Step::Refused(why),
             (Sent::NotThere, _) => Step::Waiting,
-            (Sent::There { offset }, None) => {
-                Step::Refused(format!("it was sent to offset {offset}, and a damaged line of the journal hides where that is"))
-            }
+            (Sent::There { offset }, None) => Step::Refused(format!(
+                "it was sent to offset {offset}, and a damaged line of the journal hides where that is"
+            )),
         };
     }
 }

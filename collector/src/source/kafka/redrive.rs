@@ -112,7 +112,9 @@ impl Broker for Redriver {
     async fn send(&self, messages: Vec<Outgoing>) -> Vec<Delivered> {
         let (sender, is_new) = match self.sender() {
             Ok(sender) => sender,
-            Err(error) => return messages.iter().map(|_| Delivered::Refused(format!("no producer: {error}"))).collect(),
+            Err(error) => {
+                return messages.iter().map(|_| Delivered::Refused(format!("no producer: {error}"))).collect();
+            }
         };
         let begun = std::time::Instant::now();
         let deadline = Instant::now() + DELIVERY_TIMEOUT + REPORT_LATE;
@@ -182,7 +184,9 @@ fn is_forbidden(code: RDKafkaErrorCode) -> bool {
 }
 
 fn forbidden(topic: &str) -> String {
-    format!("`{topic}` may not be written to: grant WRITE on it (before Kafka 2.8 also IDEMPOTENT_WRITE) to who `redrive_options` names")
+    format!(
+        "`{topic}` may not be written to: grant WRITE on it (before Kafka 2.8 also IDEMPOTENT_WRITE) to who `redrive_options` names"
+    )
 }
 
 #[cfg(test)]

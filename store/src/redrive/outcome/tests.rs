@@ -1,10 +1,10 @@
 use super::*;
 use crate::entry::Entry;
-use crate::{Checkpoint, Timestamp};
 use crate::fixture::{at, group, record};
 use crate::memory::Memory;
 use crate::redrive::ledger::{Course, Message};
 use crate::redrive::said::Asked;
+use crate::{Checkpoint, Timestamp};
 
 /// A redrive that sent so many messages to `orders`, partition 0, from offset 100 on.
 fn redrive(many: usize) -> Redrive {

@@ -95,7 +95,10 @@ impl Reader {
             let metadata = consumer.fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(said)?;
             let of_topic = metadata.topics().iter().find(|told| told.name() == topic && told.error().is_none());
             let partitions = of_topic.map_or(0, |told| told.partitions().len());
-            u32::try_from(partitions).ok().filter(|many| *many > 0).ok_or_else(|| format!("the broker doesn't know `{topic}` just now"))
+            u32::try_from(partitions)
+                .ok()
+                .filter(|many| *many > 0)
+                .ok_or_else(|| format!("the broker doesn't know `{topic}` just now"))
         })?;
         known.insert(topic.to_owned(), (partitions, Instant::now()));
         Ok(partitions)
