@@ -11,8 +11,8 @@ use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::page::{
-    alerts, dead_letters, deliveries, flow, flows, forget, group, groups, help, live, login, overview, redrive, retries,
-    search, status, theme, topic, topics,
+    alerts, dead_letters, deliveries, flow, flows, forget, group, groups, help, live, login, overview, redrive,
+    retries, search, status, theme, topic, topics,
 };
 use crate::state::AppState;
 use crate::{api, asset, guard, page, traffic};
