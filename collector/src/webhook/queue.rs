@@ -88,7 +88,7 @@ mod tests {
             journal.append(LineKind::Outbox, id, "sillage", line).await.unwrap();
         }
         let deliveries = Deliveries::default();
-        deliveries.catch_up(&journal).unwrap();
+        deliveries.catch_up(&journal).await.unwrap();
         deliveries.waiting("ops")
     }
 

@@ -12,7 +12,6 @@ use store::alert::webhook::{WebhookState, WebhookStatus};
 use store::alert::{Attempt, Ended, Gone, Outbox};
 use store::journal::LineKind;
 use store::{Board, Journal, StoreError, Timestamp};
-use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -72,9 +71,7 @@ type InFlight = FuturesUnordered<Pin<Box<dyn Future<Output = Made> + Send>>>;
 impl Outgoing {
     /// Takes what is new in the journal.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
-        let Outgoing { journal, board, .. } = self.clone();
-        let caught_up = spawn_blocking(move || board.deliveries().catch_up(&journal));
-        caught_up.await.map_err(|error| StoreError::Internal(error.to_string()))?
+        self.board.deliveries().catch_up(&self.journal).await
     }
 
     async fn write(&self, id: &str, lines: &[Outbox]) -> Result<(), StoreError> {

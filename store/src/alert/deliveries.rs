@@ -3,18 +3,19 @@
 //! Here in memory, so that neither a page nor whoever sends has to read the file. Whoever needs it current lets it catch up:
 //!
 //! ```text
-//! deliveries.catch_up(&journal)?;      // reads the lines that are new
-//! deliveries.waiting("ops")            // what has not ended, in the order in which it was told
+//! deliveries.catch_up(&journal).await?;  // reads the lines that are new
+//! deliveries.waiting("ops")              // what has not ended, in the order in which it was told
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::task::spawn_blocking;
 
 use super::{Alert, AlertState, Attempt, Ended, Gone, Notification, Outbox, Severity};
 use crate::engine::StoreError;
-use crate::journal::{Journal, Line, LineKind};
+use crate::journal::{Bookmark, Journal, Line, LineKind};
 use crate::time::Timestamp;
 
 /// How many notifications that have ended are held: what a person looks back at. The journal has all of them.
@@ -100,12 +101,11 @@ impl Delivery {
     }
 }
 
-/// All notifications that are held. Shared by whoever sends and whoever shows.
-#[derive(Debug, Default)]
+/// All notifications that are held. Shared by whoever sends and whoever shows; a clone is the same.
+#[derive(Clone, Debug, Default)]
 pub struct Deliveries {
-    /// The last line that was read. Held while lines are read, so that they are taken in order, and once.
-    read: Mutex<u64>,
-    held: RwLock<Held>,
+    bookmark: Arc<Mutex<Bookmark>>,
+    held: Arc<RwLock<Held>>,
 }
 
 #[derive(Debug, Default)]
@@ -122,18 +122,19 @@ struct Held {
 }
 
 impl Deliveries {
-    /// Takes the journal's lines that are new. Reads the file: don't call it where others wait.
-    pub fn catch_up(&self, journal: &Journal) -> Result<(), StoreError> {
-        let mut read = self.read.lock();
-        if *journal.watch().borrow() <= *read {
-            return Ok(());
-        }
-        let lines = journal.replay(*read)?;
+    /// Reads on in the journal, off the runtime's threads.
+    pub async fn catch_up(&self, journal: &Journal) -> Result<(), StoreError> {
+        let (deliveries, journal) = (self.clone(), journal.clone());
+        let read = spawn_blocking(move || deliveries.read_on(&journal));
+        read.await.map_err(|error| StoreError::Internal(error.to_string()))?
+    }
+
+    fn read_on(&self, journal: &Journal) -> Result<(), StoreError> {
+        // Held over both, so that two who read on at once don't take lines twice or in another order.
+        let mut bookmark = self.bookmark.lock();
+        let lines = journal.read_on(&mut bookmark)?;
         let mut held = self.held.write();
-        for line in &lines {
-            *read = line.number;
-            held.take(line);
-        }
+        lines.iter().for_each(|line| held.take(line));
         Ok(())
     }
 
@@ -326,12 +327,12 @@ mod tests {
         write(&journal, "a", &told("ops")).await;
         write(&journal, "b", &told("ops")).await;
         write(&journal, "c", &told("other")).await;
-        deliveries.catch_up(&journal).unwrap();
+        deliveries.catch_up(&journal).await.unwrap();
         write(&journal, "a", &failed(1, Some("2026-11-26T02:00:05Z"))).await;
         write(&journal, "b", &Outbox::Ended(Ended::Delivered)).await;
-        deliveries.catch_up(&journal).unwrap();
+        deliveries.catch_up(&journal).await.unwrap();
         let again = Deliveries::default();
-        again.catch_up(&Journal::open(folder.path()).unwrap()).unwrap();
+        again.catch_up(&Journal::open(folder.path()).unwrap()).await.unwrap();
         for deliveries in [&deliveries, &again] {
             assert_eq!(waiting(deliveries), ["a"]);
             let first = deliveries.of("a").unwrap();
@@ -353,7 +354,7 @@ mod tests {
         }
         write(&journal, "never told", &Outbox::Again).await;
         let deliveries = Deliveries::default();
-        deliveries.catch_up(&journal).unwrap();
+        deliveries.catch_up(&journal).await.unwrap();
         let delivery = deliveries.of("a").unwrap();
         assert_eq!(
             (waiting(&deliveries), delivery.state(), delivery.tries),

@@ -14,7 +14,7 @@ use super::ask::{self, Params};
 use super::problem::Problem;
 use super::view::Time;
 use crate::door::Visitor;
-use crate::page::deliveries::order::{Order, OrderError, carry_out, catch_up};
+use crate::page::deliveries::order::{Order, OrderError, carry_out};
 use crate::page::deliveries::{Found, asked};
 use crate::state::AppState;
 
@@ -105,7 +105,7 @@ pub async fn list(
     State(state): State<AppState>,
     Params(params): Params<DeliveriesParams>,
 ) -> Result<Json<DeliveriesView>, Problem> {
-    catch_up(&state).await?;
+    state.board.deliveries().catch_up(&state.journal).await?;
     let limit = ask::limit(params.limit, DELIVERIES_USUAL, DELIVERIES_MAX);
     let Found { deliveries, next } = asked(&state, &params.webhook, &params.state, params.cursor, limit);
     let waiting = state.board.deliveries().waiting_by_webhook();

@@ -116,9 +116,9 @@ pub async fn show(
     Query(params): Query<Params>,
     frame: Frame,
 ) -> Result<Response, Problem> {
-    order::catch_up(&state).await?;
     let now = Timestamp::now();
     let deliveries = state.board.deliveries();
+    deliveries.catch_up(&state.journal).await?;
     let waiting = deliveries.waiting_by_webhook();
     let known = state.board.webhooks();
     let is_known = |name: &String| known.iter().any(|webhook| webhook.name == *name);

@@ -1,7 +1,5 @@
 //! What an operator orders: a notification once more, or a test of a webhook. It is written down, and whoever sends sees it there.
 
-use std::sync::Arc;
-
 use axum::Form;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
@@ -11,7 +9,6 @@ use store::alert::Outbox;
 use store::alert::deliveries::{new_id, test_notification};
 use store::journal::LineKind;
 use store::{StoreError, Timestamp};
-use tokio::task::spawn_blocking;
 
 use crate::door::Visitor;
 use crate::page::{Frame, Problem};
@@ -42,19 +39,12 @@ pub enum OrderError {
     Store(#[from] StoreError),
 }
 
-/// Reads what is new in the journal, so that what was just done is seen.
-pub async fn catch_up(state: &AppState) -> Result<(), StoreError> {
-    let (board, journal) = (Arc::clone(&state.board), state.journal.clone());
-    let caught_up = spawn_blocking(move || board.deliveries().catch_up(&journal));
-    caught_up.await.map_err(|error| StoreError::Internal(error.to_string()))?
-}
-
 /// Writes an order down, in the name of whoever gave it. Gives the notification's id.
 pub async fn carry_out(state: &AppState, visitor: &Visitor, order: Order) -> Result<String, OrderError> {
     let who = visitor.name.as_deref().unwrap_or("operator");
     let (id, line) = match order {
         Order::Again(id) => {
-            catch_up(state).await?;
+            state.board.deliveries().catch_up(&state.journal).await?;
             if state.board.deliveries().of(&id).is_none() {
                 return Err(OrderError::Unknown(format!("no notification that is still held has the id `{id}`")));
             }
