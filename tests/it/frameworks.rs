@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::rig::home::{Home, Sillage, free_port};
 use crate::rig::kafka::{self, Draft, Kafka};
 use crate::rig::parts::{self, installed};
-use crate::rig::unique;
+use crate::rig::{unique, until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -251,7 +251,8 @@ fn kafka_connect_says_which_connector_could_not_read_what() {
         failure["stackTrace"].as_str().unwrap().contains("at org.apache.kafka.connect.json.JsonConverter"),
         "{failure}"
     );
-    // The group is one that the broker knows, so its page is one click away.
-    let group = sillage.api(&format!("groups/main/connect-{connector}"));
-    assert_eq!(group["group"], format!("connect-{connector}"));
+    // The group is one that the broker knows, so its page is one click away, once groups were asked for again.
+    until("the page of its group", PATIENCE, || {
+        (sillage.get(&format!("/group/main/connect-{connector}")).status == 200).then_some(())
+    });
 }
