@@ -98,7 +98,7 @@ impl Wanted {
         }
         if query.asks_of_flow() {
             return unreadable(
-                "`flow:(…)` and `finding:` ask of whole flows: search for them, and forget each by its trace id",
+                "`flow:(…)` asks of whole flows, and so does `finding:`: search for them, and forget each by its trace id",
             );
         }
         Ok(query)

@@ -295,6 +295,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_copy_that_was_written_after_it_was_due_tells_of_no_wait_instead_of_none_at_all() {
+        let copy = |due: f64| {
+            let mut copy =
+                record("orders-retry", 0, due as i64).retry("billing", 1).from("orders", 0, 1).at(2.0).record();
+            copy.failure.as_mut().unwrap().not_before = Some(at(due));
+            Entry::Record(copy)
+        };
+        let [late, early] = [told(vec![copy(1.8)]).await, told(vec![copy(2.4)]).await].map(|found| found.consumers);
+        assert_eq!((late[0].backoff.seen, late[0].backoff.hammers), (0, false));
+        assert_eq!(early[0].backoff.steps, [Duration::from_millis(400)]);
+    }
+
+    #[tokio::test]
     async fn copies_that_do_not_tell_who_failed_belong_to_the_only_one_whose_failure_is_known() {
         let mut entries = written(2);
         let mut copy = record("orders-retry", 0, 0).retry("", 1).from("orders", 0, 1).at(2.0).record();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::rig::home::{Home, Sillage, free_port};
 use crate::rig::kafka::{self, Draft, Kafka};
 use crate::rig::parts::{self, installed};
-use crate::rig::unique;
+use crate::rig::{unique, until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -93,11 +93,8 @@ fn spring_kafka_says_which_group_gave_up_after_how_many_attempts_and_why() {
     assert_eq!((&letter["convention"], &letter["guessed"]), (&"Spring retry topic".into(), &false.into()));
     assert!(failure["stackTrace"].as_str().unwrap().contains("at SpringShop.bill(SpringShop.java:"), "{failure}");
     let billing = consumer(&sillage, "orders", "billing");
-    assert_eq!(
-        (&billing["retried"], &billing["succeeded"], &billing["dead"]),
-        (&2.into(), &1.into(), &1.into()),
-        "{billing}"
-    );
+    // That one succeeded at last nothing tells: no agent sends spans here, and a commit proves nothing.
+    assert_eq!((&billing["retried"], &billing["dead"]), (&2.into(), &1.into()), "{billing}");
 
     // `DeadLetterPublishingRecoverer` by itself, behind a retry in memory.
     let (letters, failure) = died(&sillage, "payments-dlt", 1);
@@ -249,12 +246,13 @@ fn kafka_connect_says_which_connector_could_not_read_what() {
     assert_eq!(letter["attempts"], Value::Null, "it doesn't say");
     assert_eq!((&letter["convention"], &letter["guessed"]), (&"Kafka Connect".into(), &false.into()));
     assert!(letter["exception"].as_str().unwrap().ends_with("DataException"), "{letter}");
-    assert!(letter["reason"].as_str().unwrap().contains("JSON"), "{letter}");
+    assert!(letter["reason"].as_str().unwrap().contains("JsonParseException: Unexpected character"), "{letter}");
     assert!(
         failure["stackTrace"].as_str().unwrap().contains("at org.apache.kafka.connect.json.JsonConverter"),
         "{failure}"
     );
-    // The group is one that the broker knows, so its page is one click away.
-    let group = sillage.api(&format!("groups/main/connect-{connector}"));
-    assert_eq!(group["group"], format!("connect-{connector}"));
+    // The group is one that the broker knows, so its page is one click away, once groups were asked for again.
+    until("the page of its group", PATIENCE, || {
+        (sillage.get(&format!("/group/main/connect-{connector}")).status == 200).then_some(())
+    });
 }

@@ -143,7 +143,18 @@ where
         }
     }
     failure.origin = (origin != Origin::default()).then_some(origin);
+    complete(&mut failure);
     failure
+}
+
+/// A message that ends where the reason should begin, such as Kafka Connect's "due to serialization error:", goes on with the innermost cause
+/// of the stack trace.
+fn complete(failure: &mut Failure) {
+    let Some(message) = failure.message.as_mut().filter(|message| message.ends_with(':')) else { return };
+    let causes = failure.stack_trace.as_deref().unwrap_or_default().lines().rev();
+    if let Some(cause) = causes.filter_map(|line| line.trim().strip_prefix("Caused by: ")).next() {
+        *message = cut(&format!("{message} {cause}")).to_owned();
+    }
 }
 
 /// Retry or dead letter. A dead letter that was sent back to where it came from is to be tried once more, and carries its old headers still.

@@ -170,8 +170,12 @@ impl Chain {
         let mut copies = self.copies.clone();
         copies.sort_by_key(|copied| copied.at);
         for (attempt, copied) in (1..).zip(&copies) {
-            let next = copies.get(attempt as usize).map(|next| next.at);
-            if let Some(until) = copied.not_before.or(next).filter(|_| copied.fate == Fate::Retry) {
+            let until = match copied.not_before {
+                // Written after it was due, as Spring's first copies are: how long the wait was, it doesn't tell.
+                Some(due) => Some(due).filter(|due| *due > copied.at),
+                None => copies.get(attempt as usize).map(|next| next.at),
+            };
+            if let Some(until) = until.filter(|_| copied.fate == Fate::Retry) {
                 waits.add(attempt, copied.at, until);
             }
         }

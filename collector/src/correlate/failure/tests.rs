@@ -132,6 +132,22 @@ fn kafka_connect_writes_text_and_the_last_hop_counts() {
 }
 
 #[test]
+fn a_message_that_breaks_off_before_the_reason_goes_on_with_the_innermost_cause() {
+    let stack = "o.DataException: failed:\n\tat x\nCaused by: o.SerializationException: j.JsonParseException\n\tat y\n\
+                 Caused by: j.JsonParseException: Unexpected character ('t')\n\tat z\n\t... 20 more";
+    let of = |message: &'static str| {
+        let headers = [
+            ("__connect.errors.topic", &b"orders"[..]),
+            ("__connect.errors.exception.message", message.as_bytes()),
+            ("__connect.errors.exception.stacktrace", stack.as_bytes()),
+        ];
+        check("sink-problems", &headers).message.unwrap()
+    };
+    assert_eq!(of("failed due to:"), "failed due to: j.JsonParseException: Unexpected character ('t')");
+    assert_eq!(of("no stock"), "no stock");
+}
+
+#[test]
 fn kafka_streams_has_names_of_its_own() {
     let failure = check(
         "streams-problems",

@@ -9,13 +9,14 @@ const LINES_MAX: usize = 400;
 const FUNCTION_LETTERS_MAX: usize = 120;
 
 /// What the functions of frameworks and runtimes begin with, on the JVM and on .NET.
-const FOREIGN_PACKAGES: [&str; 26] = [
+const FOREIGN_PACKAGES: [&str; 27] = [
     "java.",
     "javax.",
     "jakarta.",
     "jdk.",
     "sun.",
     "com.sun.",
+    "com.fasterxml.",
     "kotlin.",
     "kotlinx.",
     "scala.",

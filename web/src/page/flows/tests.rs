@@ -43,8 +43,8 @@ async fn flows_are_found_by_what_is_wrong_with_them() {
     let placed = |offset| record("order.placed", 0, offset).event("OrderPlaced").id("twice").key("order-1").trace(2);
     entries.extend([placed(1).at(9.0).entry(), placed(2).at(9.5).entry()]);
     let console = Console::over(holding(entries).await);
-    console.page("/flows?q=finding:duplicate").await.shows("order-1 ").hides("order-48213");
-    console.page("/flows?q=-finding:*").await.shows("order-48213").hides("OrderPlaced order-1 ");
+    console.page("/flows?q=finding:duplicate").await.shows("OrderPlaced order-1 ").hides("OrderPlaced order-48213");
+    console.page("/flows?q=-finding:*").await.shows("OrderPlaced order-48213").hides("OrderPlaced order-1 ");
     console.page("/flows?q=finding:clock").await.shows("No flow has an entry for which this holds");
     let found = console.get("/api/v1/search?q=finding:duplicate+kind:record").await.body;
     assert_eq!(found.matches("\"eventId\":\"twice\"").count(), 2, "{found}");
