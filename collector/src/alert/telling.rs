@@ -147,7 +147,7 @@ impl Told {
         let is_open = !self.firing.is_empty();
         let may_speak = !is_open || self.at.is_none_or(|at| is_past(at, pace.group_interval));
         let repeats = !known.is_empty() && self.at.is_some_and(|at| is_past(at, pace.repeat_interval));
-        let speaks = (waited && may_speak) || (!over.is_empty() && may_speak) || repeats;
+        let speaks = (may_speak && (waited || !over.is_empty())) || repeats;
         speaks.then(|| new.into_iter().chain(known).cloned().chain(over).collect())
     }
 

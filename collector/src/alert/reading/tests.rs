@@ -76,7 +76,7 @@ fn told(watched: &Watched, readings: &Readings) -> Vec<(String, Seen, String)> {
     told.map(|reading| (labels(&reading.labels).join(" "), watched.seen(reading), reading.text.clone())).collect()
 }
 
-fn seen<'a>(told: &'a [(String, Seen, String)]) -> Vec<(&'a str, Seen, &'a str)> {
+fn seen(told: &[(String, Seen, String)]) -> Vec<(&str, Seen, &str)> {
     told.iter().map(|(labels, seen, text)| (labels.as_str(), *seen, text.as_str())).collect()
 }
 
