@@ -24,8 +24,8 @@ use crate::folder::{contents, holding};
 /// Whose entries are forgotten. Words without digits stand in the index of words as they are.
 const SECRET: &str = "erika-mustermann";
 
-/// How long what goes on by itself may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long what goes on by itself may take: longer than the half a minute after which an idle store looks again.
+const PATIENCE: Duration = Duration::from_secs(50);
 
 fn placed(number: i64) -> Entry {
     let body = format!(r#"{{"number":{number},"text":"parcel"}}"#);
