@@ -4,12 +4,14 @@
 //! The other way round doesn't matter, because every hit is looked at.
 
 mod bundle; // the terms of entries that stand together
+mod postings; // terms, each with the bundles that have it
 
 use super::hash::hash;
 use crate::entry::Entry;
 use crate::query::Field;
 
 pub use bundle::Tokens;
+pub use postings::Postings;
 
 /// What a term begins with: what kind of term it is.
 const WORD: u8 = b'w';

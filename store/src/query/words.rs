@@ -28,8 +28,11 @@ impl<'a> Iterator for Words<'a> {
 
     fn next(&mut self) -> Option<Cow<'a, str>> {
         loop {
-            let start = self.rest.find(char::is_alphanumeric)?;
+            let start = run_of(self.rest, |c| !c.is_alphanumeric());
             let rest = &self.rest[start..];
+            if rest.is_empty() {
+                return None;
+            }
             if is_uuid_at_start(rest) {
                 self.rest = &rest[UUID_BYTES..];
                 let digits = rest[..UUID_BYTES].chars().filter(|c| *c != '-');
@@ -59,20 +62,24 @@ fn is_uuid_at_start(text: &str) -> bool {
 
 /// The run of letters and digits at the start, and whether it is in lower case already (true only for plain ASCII).
 fn first_run(text: &str) -> (&str, bool) {
-    let mut end = 0;
-    let mut folded = true;
-    for (at, c) in text.char_indices() {
-        let ideograph = is_ideograph(c);
-        if !c.is_alphanumeric() || (ideograph && at > 0) {
-            break;
-        }
-        end = at + c.len_utf8();
-        folded &= c.is_ascii_lowercase() || c.is_ascii_digit();
-        if ideograph {
-            break;
+    if let Some(ideograph) = text.chars().next().filter(|c| is_ideograph(*c)) {
+        return (&text[..ideograph.len_utf8()], false);
+    }
+    let run = &text[..run_of(text, |c| c.is_alphanumeric() && !is_ideograph(c))];
+    (run, run.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
+}
+
+/// How many bytes at the start are of such characters. Most text is ASCII, of which nothing need be decoded.
+fn run_of(text: &str, such: impl Fn(char) -> bool) -> usize {
+    let mut at = 0;
+    while let Some(byte) = text.as_bytes().get(at) {
+        let c = if byte.is_ascii() { Some(char::from(*byte)) } else { text[at..].chars().next() };
+        match c {
+            Some(c) if such(c) => at += c.len_utf8(),
+            _ => break,
         }
     }
-    (&text[..end], folded)
+    at
 }
 
 /// In lower case, char by char: a word's beginning is folded like the word, whatever follows. What a capital leaves besides letters

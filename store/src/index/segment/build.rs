@@ -12,7 +12,7 @@ use super::filter;
 use super::manifest::{self, FileSum, Manifest, hour};
 use super::pairs;
 use super::short_keys;
-use super::terms::TermsWriter;
+use super::terms;
 use crate::engine::StoreError;
 use crate::file;
 use crate::index::columns::{self, Columns, Minutes};
@@ -122,7 +122,6 @@ fn parts(entries: &Entries<'_>, columns: Option<&Columns>) -> Result<Parts, Box<
     // Whoever reads entries back from segments has no columns of them at hand.
     let level = if columns.is_some() { bodies::LEVEL_OF_SEAL } else { bodies::LEVEL_OF_MERGE };
     let mut bodies = BodiesWriter::new(level, &dictionary)?;
-    let mut terms = TermsWriter::new()?;
     let mut tokens = Tokens::default();
     let mut knot_pairs = Vec::new();
     let mut id_pairs = Vec::new();
@@ -150,11 +149,10 @@ fn parts(entries: &Entries<'_>, columns: Option<&Columns>) -> Result<Parts, Box<
         bundle_knots.sort_unstable();
         bundle_knots.dedup();
         knot_pairs.append(&mut bundle_knots);
-        let (bundle_terms, ids) = tokens.finish_bundle();
-        terms.add(bundle_terms)?;
-        id_pairs.extend(ids.into_iter().map(|id| (id, bundle)));
+        id_pairs.extend(tokens.finish_bundle().into_iter().map(|id| (id, bundle)));
     }
     let (packed, blocks) = bodies.finish()?;
+    let (postings, n_bundles) = tokens.finish();
     let columns = ordered_columns.take().unwrap_or(read_columns);
     identities.extend(filter::write(short_keys(&identities)));
     Ok(vec![
@@ -166,7 +164,7 @@ fn parts(entries: &Entries<'_>, columns: Option<&Columns>) -> Result<Parts, Box<
         (KNOTS, pairs::write(knot_pairs)),
         (COLUMNS, columns::write(&columns)?),
         (MINUTES, Minutes::of(&columns).map_or(Ok(Vec::new()), |minutes| minutes.write())?),
-        (TERMS, terms.finish()?),
+        (TERMS, terms::write(&postings, n_bundles)?),
         (IDS, pairs::write(id_pairs)),
     ])
 }

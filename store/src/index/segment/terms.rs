@@ -1,7 +1,7 @@
 //! A segment's index: here is a term, give me the bundles that have it. tantivy's inverted index, one document a bundle.
 //!
-//! Built in memory, whole, by the single-segment writer (a commit of tantivy's ordinary writer costs 50 ms and more, however small), and kept
-//! as one file of ours, so that a segment has few files to sync and each has its checksum in the manifest.
+//! Built in memory, whole: terms and bundles are gathered by [`Postings`], for half of what it costs to have tantivy gather them from documents,
+//! and written by tantivy's serializer. Kept as one file of ours, so that a segment has few files to sync and each has its checksum in the manifest.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,14 +15,21 @@ use tantivy::directory::{
     Directory, DirectoryLock, FileHandle, FileSlice, Lock, OwnedBytes, RamDirectory, WatchCallback, WatchHandle,
     WritePtr,
 };
+use tantivy::index::SegmentComponent;
+use tantivy::postings::InvertedIndexSerializer;
 use tantivy::schema::{BytesOptions, Field, IndexRecordOption, Schema};
-use tantivy::{DocSet, Index, InvertedIndexReader, SegmentReader, TERMINATED, TantivyDocument, Term};
+use tantivy::{DocSet, Index, InvertedIndexReader, SegmentReader, TERMINATED, TantivyDocument, TantivyError, Term};
 
-/// How much memory tantivy plans for while it builds a segment; its tables grow beyond it where they must.
-const BUILD_BYTES: usize = 16 << 20;
+use crate::index::tokens::Postings;
+
+/// How much memory tantivy plans for; of no document, it needs next to none.
+const BUILD_BYTES: usize = 1 << 20;
 
 /// How many terms one beginning may stand for before it narrows no more: reading their lists would cost more than looking at the entries.
 const BEGINNING_TERMS_MAX: usize = 4_096;
+
+/// Where tantivy says what an index has (tantivy : src/core/mod.rs).
+const META: &str = "meta.json";
 
 /// The name of the only field.
 const FIELD: &str = "term";
@@ -42,52 +49,64 @@ struct Inner {
     length: u64,
 }
 
-/// An index that is being built.
-pub struct TermsWriter {
-    directory: RamDirectory,
-    writer: tantivy::SingleSegmentIndexWriter,
-    field: Field,
+/// The whole file, of so many bundles with these terms.
+pub fn write(postings: &Postings, n_bundles: u32) -> tantivy::Result<Vec<u8>> {
+    let mut schema = Schema::builder();
+    let field = schema.add_bytes_field(FIELD, BytesOptions::default().set_indexed());
+    let directory = RamDirectory::create();
+    // Without a document: it leaves the files that a reader wants besides terms and bundles.
+    let index = Index::builder()
+        .schema(schema.build())
+        .single_segment_index_writer::<TantivyDocument>(directory.clone(), BUILD_BYTES)?
+        .finalize()?;
+    let mut meta = index.load_metas()?;
+    let segment = only_segment(&index)?.with_max_doc(n_bundles);
+    for component in [SegmentComponent::Terms, SegmentComponent::Postings, SegmentComponent::Positions] {
+        directory.delete(&segment.relative_path(component)).map_err(internal)?;
+    }
+    let mut serializer = InvertedIndexSerializer::open(&segment)?;
+    let mut terms = serializer.new_field(field, 0, None)?;
+    for (text, count, bundles) in postings.sorted() {
+        terms.new_term(text, count, false)?;
+        bundles.for_each(|bundle| terms.write_doc(bundle, 0, &[]));
+        terms.close_term()?;
+    }
+    terms.close()?;
+    serializer.close()?;
+    meta.segments = vec![segment.meta().clone()];
+    directory.atomic_write(Path::new(META), &serde_json::to_vec(&meta).map_err(internal)?)?;
+    pack(&index, &directory)
 }
 
-impl TermsWriter {
-    /// Of no bundle yet.
-    pub fn new() -> tantivy::Result<TermsWriter> {
-        let mut schema = Schema::builder();
-        let field = schema.add_bytes_field(FIELD, BytesOptions::default().set_indexed());
-        let directory = RamDirectory::create();
-        let writer =
-            Index::builder().schema(schema.build()).single_segment_index_writer(directory.clone(), BUILD_BYTES)?;
-        Ok(TermsWriter { directory, writer, field })
+/// All files in one, and a table of them.
+fn pack(index: &Index, directory: &RamDirectory) -> tantivy::Result<Vec<u8>> {
+    let mut names: Vec<PathBuf> = index.directory().list_managed_files().into_iter().collect();
+    names.push(PathBuf::from(META));
+    names.sort_unstable();
+    names.dedup();
+    let mut bytes = Vec::new();
+    let mut contents = Contents::default();
+    for name in names {
+        let file = directory.open_read(&name)?.read_bytes()?;
+        bytes.extend_from_slice(&file);
+        contents.files.push(Inner { name: name.to_string_lossy().into_owned(), length: file.len() as u64 });
     }
+    let table = contents.encode_to_vec();
+    bytes.extend_from_slice(&table);
+    bytes.extend_from_slice(&(table.len() as u64).to_le_bytes());
+    Ok(bytes)
+}
 
-    /// Adds the next bundle's terms.
-    pub fn add<'a>(&mut self, terms: impl Iterator<Item = &'a [u8]>) -> tantivy::Result<()> {
-        let mut document = TantivyDocument::new();
-        for term in terms {
-            document.add_bytes(self.field, term);
-        }
-        self.writer.add_document(document)
+fn only_segment(index: &Index) -> tantivy::Result<tantivy::Segment> {
+    let mut segments = index.searchable_segments()?;
+    match (segments.pop(), segments.len()) {
+        (Some(segment), 0) => Ok(segment),
+        (_, others) => Err(internal(format!("{others} segments besides the only one, or none"))),
     }
+}
 
-    /// The whole file.
-    pub fn finish(self) -> tantivy::Result<Vec<u8>> {
-        let index = self.writer.finalize()?;
-        let mut names: Vec<PathBuf> = index.directory().list_managed_files().into_iter().collect();
-        names.push(PathBuf::from("meta.json"));
-        names.sort_unstable();
-        names.dedup();
-        let mut bytes = Vec::new();
-        let mut contents = Contents::default();
-        for name in names {
-            let file = self.directory.open_read(&name)?.read_bytes()?;
-            bytes.extend_from_slice(&file);
-            contents.files.push(Inner { name: name.to_string_lossy().into_owned(), length: file.len() as u64 });
-        }
-        let table = contents.encode_to_vec();
-        bytes.extend_from_slice(&table);
-        bytes.extend_from_slice(&(table.len() as u64).to_le_bytes());
-        Ok(bytes)
-    }
+fn internal(reason: impl fmt::Display) -> TantivyError {
+    TantivyError::InternalError(reason.to_string())
 }
 
 /// An index that is being read.
@@ -104,17 +123,13 @@ impl fmt::Debug for Terms {
 }
 
 impl Terms {
-    /// Opens what [`TermsWriter`] wrote, or says why that can't be done.
+    /// Opens what [`write`] wrote, or says why that can't be done.
     pub fn open(bytes: &OwnedBytes) -> Result<Terms, String> {
         let directory = PackedDirectory::new(bytes).ok_or("its table of contents can't be read")?;
         let open = || -> tantivy::Result<Terms> {
             let index = Index::open(directory)?;
             let field = index.schema().get_field(FIELD)?;
-            let segments = index.searchable_segments()?;
-            let [segment] = segments.as_slice() else {
-                return Err(tantivy::TantivyError::InternalError(format!("{} segments, not one", segments.len())));
-            };
-            let reader = SegmentReader::open(segment)?;
+            let reader = SegmentReader::open(&only_segment(&index)?)?;
             Ok(Terms { field, index: reader.inverted_index(field)?, n_bundles: reader.max_doc() })
         };
         open().map_err(|error| error.to_string())
@@ -242,12 +257,14 @@ mod tests {
 
     #[test]
     fn terms_are_found_by_whole_and_by_beginning() {
-        let mut writer = TermsWriter::new().unwrap();
-        for number in 0..300_u32 {
-            let terms = [b"wall".to_vec(), format!("wword{}", number % 10).into_bytes(), vec![0, 255, number as u8]];
-            writer.add(terms.iter().map(Vec::as_slice)).unwrap();
+        let mut postings = Postings::default();
+        for bundle in 0..300_u32 {
+            for term in [b"wall".to_vec(), format!("wword{}", bundle % 10).into_bytes(), vec![0, 255, bundle as u8]] {
+                let number = postings.number_of(&term);
+                postings.add(number, bundle + 1);
+            }
         }
-        let terms = Terms::open(&OwnedBytes::new(writer.finish().unwrap())).unwrap();
+        let terms = Terms::open(&OwnedBytes::new(write(&postings, 300).unwrap())).unwrap();
         assert_eq!(terms.n_bundles(), 300);
         assert_eq!(terms.bundles(b"wall").unwrap(), (0..300).collect::<Vec<_>>());
         assert_eq!(terms.bundles(b"wword3").unwrap().len(), 30);
@@ -255,6 +272,13 @@ mod tests {
         assert_eq!(terms.bundles(b"wwor").unwrap(), [0_u32; 0]);
         assert_eq!(terms.bundles_beginning(b"wwor").unwrap().unwrap().len(), 300);
         assert_eq!(terms.bundles_beginning(b"x").unwrap().unwrap(), [0_u32; 0]);
+    }
+
+    #[test]
+    fn bundles_without_any_term_are_counted_too() {
+        let terms = Terms::open(&OwnedBytes::new(write(&Postings::default(), 3).unwrap())).unwrap();
+        assert_eq!(terms.n_bundles(), 3);
+        assert_eq!(terms.bundles(b"wall").unwrap(), [0_u32; 0]);
     }
 
     #[test]

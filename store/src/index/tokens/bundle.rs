@@ -1,42 +1,38 @@
 //! The terms of entries that stand together in a bundle, gathered for one segment.
 //!
-//! Entries repeat most of what they say: names of attributes, addresses, topics, versions. So every distinct piece of text is split into
+//! Entries repeat most of what they say: names of attributes, addresses, topics, versions. So every distinct short piece of text is split into
 //! words once for the whole segment, and looked at once for each bundle.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
-use super::{
-    FIELDS, ID_BEGINNING_BYTES, MORE, TERMS_MAX, field_id, field_term, id_beginning, is_id, word_id, word_term,
-};
+use super::postings::Postings;
+use super::{FIELDS, MORE, TERMS_MAX, field_id, field_term, id_beginning, is_id, word_id, word_term};
 use crate::entry::Entry;
-use crate::index::hash::hash;
 use crate::query::{TEXT_BYTES_MAX, text, words};
 use crate::value::{Attributes, Value};
 
 /// The terms of a segment's entries, bundle by bundle.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tokens {
-    /// All plain terms of the segment, numbered as they were met.
-    terms: Vec<Term>,
-    numbers: HashMap<Vec<u8>, u32, RandomState>,
+    postings: Postings,
     /// The pieces of text that were split already, by hash; two that share one would lack each other's terms, which with 64 bits
-    /// and [`PIECES_MAX`] of them doesn't happen.
+    /// that nobody can foretell and [`PIECES_MAX`] of them doesn't happen.
     pieces: HashMap<u64, Piece, RandomState>,
     /// What the pieces have.
     piece_terms: Vec<u32>,
     piece_ids: Vec<u32>,
-    bundle: Bundle,
-    scratch: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Term {
-    text: Vec<u8>,
-    /// The last bundle that has it.
+    hasher: RandomState,
+    /// The bundle that is being put together, counted from 1, how many plain terms it has, and its ids.
     bundle: u32,
+    n_terms: usize,
+    ids: Vec<u32>,
+    /// Kept for its memory.
+    term: Vec<u8>,
+    lower: String,
 }
 
 /// A piece of text, by what its words are.
@@ -48,24 +44,26 @@ struct Piece {
     bundle: u32,
 }
 
-/// The bundle that is being put together.
-#[derive(Debug)]
-struct Bundle {
-    /// Counts bundles from 1.
-    number: u32,
-    terms: Vec<u32>,
-    ids: Vec<u32>,
-}
-
 /// How many split pieces are remembered; with more, all are forgotten and split again. Ids are pieces too, and never met again.
 const PIECES_MAX: usize = 1 << 18;
 
-/// What hashes of pieces begin with.
-const PIECE_SEED: u64 = 0x5069_6563;
+/// Longer pieces are bodies and stack traces: few are met again, and remembering them would take more memory than the terms.
+const PIECE_BYTES_MAX: usize = 256;
 
-impl Default for Bundle {
-    fn default() -> Bundle {
-        Bundle { number: 1, terms: Vec::new(), ids: Vec::new() }
+impl Default for Tokens {
+    fn default() -> Tokens {
+        Tokens {
+            postings: Postings::default(),
+            pieces: HashMap::default(),
+            piece_terms: Vec::new(),
+            piece_ids: Vec::new(),
+            hasher: RandomState::default(),
+            bundle: 1,
+            n_terms: 0,
+            ids: Vec::new(),
+            term: Vec::new(),
+            lower: String::new(),
+        }
     }
 }
 
@@ -81,7 +79,7 @@ impl Tokens {
                     let term = self.number_of(|term| field_term(term, *number, &value));
                     self.take_term(term);
                 } else {
-                    self.bundle.ids.push(field_id(*number, &value));
+                    self.ids.push(field_id(*number, &value));
                 }
             }
         }
@@ -97,21 +95,27 @@ impl Tokens {
         self.values_beside_text(entry);
     }
 
-    /// Ends the bundle: its plain terms, and the hashes of its ids, each once. The bundle must always be looked at where there were too many.
-    pub fn finish_bundle(&mut self) -> (impl Iterator<Item = &[u8]>, Vec<u32>) {
+    /// Ends the bundle, and gives the hashes of its ids, each once. The bundle must always be looked at where it had too many terms.
+    pub fn finish_bundle(&mut self) -> Vec<u32> {
         if self.is_full() {
             self.take_more();
         }
-        let next = Bundle { number: self.bundle.number + 1, ..Bundle::default() };
-        let mut bundle = std::mem::replace(&mut self.bundle, next);
-        bundle.ids.sort_unstable();
-        bundle.ids.dedup();
+        self.bundle += 1;
+        self.n_terms = 0;
         if self.pieces.len() > PIECES_MAX {
             self.pieces.clear();
             self.piece_terms.clear();
             self.piece_ids.clear();
         }
-        (bundle.terms.into_iter().map(|term| self.terms[term as usize].text.as_slice()), bundle.ids)
+        let mut ids = std::mem::take(&mut self.ids);
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// All plain terms of the segment, and how many bundles it has.
+    pub fn finish(self) -> (Postings, u32) {
+        (self.postings, self.bundle - 1)
     }
 
     /// Values that fields have but the text lacks: those of scopes, bytes as hexadecimal digits, what a span says of a message.
@@ -172,67 +176,71 @@ impl Tokens {
     }
 
     fn is_full(&self) -> bool {
-        self.bundle.terms.len() + self.bundle.ids.len() > TERMS_MAX
+        self.n_terms + self.ids.len() > TERMS_MAX
     }
 
     fn words(&mut self, text: &str) {
         if self.is_full() {
             return;
         }
-        let key = hash(PIECE_SEED, text.as_bytes());
-        if !self.pieces.contains_key(&key) {
-            let piece = self.split(text);
-            self.pieces.insert(key, piece);
-        }
-        let Some(piece) = self.pieces.get_mut(&key) else { return };
-        if piece.bundle == self.bundle.number {
+        if text.len() > PIECE_BYTES_MAX {
+            self.split(text, |tokens, term, id| {
+                tokens.take_term(term);
+                tokens.ids.extend(id);
+            });
             return;
         }
-        piece.bundle = self.bundle.number;
+        let key = self.hasher.hash_one(text);
+        if !self.pieces.contains_key(&key) {
+            let (first_term, first_id) = (self.piece_terms.len() as u32, self.piece_ids.len() as u32);
+            self.split(text, |tokens, term, id| {
+                tokens.piece_terms.push(term);
+                tokens.piece_ids.extend(id);
+            });
+            let terms = first_term..self.piece_terms.len() as u32;
+            self.pieces.insert(key, Piece { terms, ids: first_id..self.piece_ids.len() as u32, bundle: 0 });
+        }
+        let Some(piece) = self.pieces.get_mut(&key) else { return };
+        if piece.bundle == self.bundle {
+            return;
+        }
+        piece.bundle = self.bundle;
         let (terms, ids) = (piece.terms.clone(), piece.ids.clone());
         for place in terms {
             self.take_term(self.piece_terms[place as usize]);
         }
-        self.bundle.ids.extend_from_slice(&self.piece_ids[ids.start as usize..ids.end as usize]);
+        self.ids.extend_from_slice(&self.piece_ids[ids.start as usize..ids.end as usize]);
     }
 
-    /// The words of a piece of text that is met for the first time.
-    fn split(&mut self, text: &str) -> Piece {
-        let (first_term, first_id) = (self.piece_terms.len() as u32, self.piece_ids.len() as u32);
-        for word in words(text).take(TERMS_MAX + 1) {
-            let term = if is_id(&word) {
-                self.piece_ids.push(word_id(&word));
-                self.number_of(|term| id_beginning(term, &word.as_bytes()[..ID_BEGINNING_BYTES.min(word.len())]))
-            } else {
-                self.number_of(|term| word_term(term, &word))
-            };
-            self.piece_terms.push(term);
+    /// Each word of a text, by the number of its term, and the hash of an id; no more than a bundle may have.
+    fn split(&mut self, text: &str, mut each: impl FnMut(&mut Tokens, u32, Option<u32>)) {
+        let mut lower = std::mem::take(&mut self.lower);
+        lower.clear();
+        lower.push_str(text);
+        // Words are the same, and most are borrowed then.
+        lower.make_ascii_lowercase();
+        for word in words(&lower) {
+            if self.is_full() {
+                break;
+            }
+            let id = is_id(&word).then(|| word_id(&word));
+            let term = self.number_of(|term| match id {
+                Some(_) => id_beginning(term, word.as_bytes()),
+                None => word_term(term, &word),
+            });
+            each(self, term, id);
         }
-        Piece {
-            terms: first_term..self.piece_terms.len() as u32,
-            ids: first_id..self.piece_ids.len() as u32,
-            bundle: 0,
-        }
+        self.lower = lower;
     }
 
     fn number_of(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> u32 {
-        self.scratch.clear();
-        write(&mut self.scratch);
-        if let Some(number) = self.numbers.get(&self.scratch) {
-            return *number;
-        }
-        let number = self.terms.len() as u32;
-        self.terms.push(Term { text: self.scratch.clone(), bundle: 0 });
-        self.numbers.insert(self.scratch.clone(), number);
-        number
+        self.term.clear();
+        write(&mut self.term);
+        self.postings.number_of(&self.term)
     }
 
     fn take_term(&mut self, number: u32) {
-        let term = &mut self.terms[number as usize];
-        if term.bundle != self.bundle.number {
-            term.bundle = self.bundle.number;
-            self.bundle.terms.push(number);
-        }
+        self.n_terms += usize::from(self.postings.add(number, self.bundle));
     }
 
     fn take_more(&mut self) {
