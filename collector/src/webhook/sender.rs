@@ -191,7 +191,7 @@ impl Sender {
         let is_gone = status == Some(GONE);
         let next_at =
             if is_taken || is_gone { None } else { schedule::next(delivery.asked_at, now, rest, rand::random()) };
-        let number = delivery.attempts.last().map_or(0, |(_, attempt)| attempt.number) + 1;
+        let number = delivery.n_attempts() + 1;
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let mut lines = vec![Outbox::Attempted(Attempt {
             number,
