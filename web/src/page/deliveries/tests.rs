@@ -28,6 +28,9 @@ fn board() -> Arc<Board> {
             state,
             succeeded_at: (name == "ops").then_some(now),
             error: error.map(str::to_owned),
+            taken: 0,
+            failed: 0,
+            given_up: 0,
         });
     }
     board
