@@ -153,7 +153,12 @@ pub enum Outbox {
     /// Nothing more is tried.
     Ended(Ended),
     /// Somebody wants it sent once more, from the start of its schedule.
-    Again,
+    Again {
+        /// The number of the latest attempt that they knew of: where there was another since, they have what they want. So a form that is
+        /// sent twice sends once.
+        #[serde(default)]
+        after: Option<u32>,
+    },
     /// The receiver said 410 to it: its webhook is told nothing more until it is configured otherwise.
     Gone(Gone),
 }
@@ -223,7 +228,8 @@ mod tests {
             Outbox::Ended(Ended::Delivered),
             Outbox::Ended(Ended::GaveUp),
             Outbox::Ended(Ended::Disabled),
-            Outbox::Again,
+            Outbox::Again { after: None },
+            Outbox::Again { after: Some(3) },
             Outbox::Gone(Gone { webhook: "ops".to_owned(), target: "0123".to_owned() }),
         ];
         for line in lines {

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::rig::home::{Home, encode, free_address};
 use crate::rig::parts::{repository, run};
+use crate::rig::receiver::{Does, Receiver};
 use crate::rig::{http, until};
 
 /// Debian's Prometheus, with what it needs at hand to begin to scrape, and to answer.
@@ -100,7 +101,13 @@ fn dashboard() -> Vec<String> {
 #[test]
 fn prometheus_reads_the_metrics_and_each_that_the_dashboard_and_the_rules_name_is_there() {
     // Its own telemetry has nowhere to go: then it waits in queues, and is lost and counted.
-    let home = Home::new(&format!("[telemetry]\nendpoint = \"http://{}\"\n", free_address()));
+    let telemetry = format!("[telemetry]\nendpoint = \"http://{}\"\n", free_address());
+    let receiver = Receiver::listen(free_address(), &[("/ops", &[Does::Answers(200, "")])]);
+    let webhook = format!(
+        "[[webhook]]\nname = \"ops\"\nurl = \"http://{}/ops\"\nformat = \"slack\"\nallow_private = true\n",
+        receiver.address
+    );
+    let home = Home::new(&(telemetry + &webhook));
     let mut sillage = home.spawn("demo");
     sillage.await_answer("/readyz");
     // Something to refuse, and something that is shown.

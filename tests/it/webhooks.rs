@@ -134,6 +134,34 @@ fn a_receiver_gets_what_it_is_told_however_it_fails_and_holds_back_no_other() {
 }
 
 #[test]
+fn what_is_wanted_again_is_sent_once_however_often_the_form_is_sent() {
+    let receiver = Receiver::listen(free_address(), &[("/hook", &[Does::Answers(200, "")])]);
+    let home = Home::new(&webhook("ops", receiver.address, "/hook", ""));
+    let sillage = home.serve();
+    let id = test(&sillage, "ops");
+    in_state(&sillage, &id, "delivered");
+    let page = sillage.get(&format!("/alerts/deliveries?id={id}")).text();
+    let (_, rest) = page.split_once("name=\"token\" value=\"").unwrap();
+    let form = format!("token={}&after=1&again={id}", rest.split_once('"').unwrap().0);
+    assert!(page.contains("name=\"after\" value=\"1\""));
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let send = || http::post(sillage.web, "/alerts/deliveries", &headers, form.as_bytes()).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(send().status, 303));
+        }
+    });
+    delivery_when(&sillage, &id, "delivered again", |delivery| {
+        delivery["state"] == "delivered" && statuses(delivery).len() == 2
+    });
+    assert_eq!(send().status, 303);
+    // What is told later is sent later: by then a third call would be there.
+    in_state(&sillage, &test(&sillage, "ops"), "delivered");
+    let calls: Vec<String> = receiver.calls("/hook").into_iter().map(|call| call.id).collect();
+    assert_eq!(calls.iter().filter(|call| **call == id).count(), 2, "{calls:?}");
+}
+
+#[test]
 fn a_kill_between_the_decision_and_the_answer_loses_nothing_and_keeps_the_id() {
     let receiver = Receiver::listen(free_address(), &[("/hook", &[Does::Hangs, Does::Answers(200, "")])]);
     let home = Home::new(&webhook("ops", receiver.address, "/hook", ""));

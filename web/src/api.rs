@@ -20,6 +20,7 @@ mod raw; // a record's body, byte for byte
 mod redrives; // what would be sent back of what died, and what was
 mod retries; // who retries, and whether it helps
 mod search; // entries that a query finds
+mod silences; // what is not told of for a while
 mod status; // is Sillage itself well
 mod topics; // who writes and reads what
 mod view; // what the API shows of the store's types
@@ -49,6 +50,7 @@ pub fn routes() -> Router<AppState> {
         .route("/redrives", get(redrives::all::list).post(redrives::act))
         .route("/redrives/{id}", get(redrives::all::show).post(redrives::all::steer))
         .route("/alerts", get(alerts::list))
+        .route("/alerts/silences", get(silences::list).post(silences::act))
         .route("/alerts/deliveries", get(deliveries::list).post(deliveries::act))
         .route("/live", live::route())
         .route("/forget", post(forget::act))

@@ -44,10 +44,15 @@ impl Console {
 
     /// With somebody who may look (`view secret`) and somebody who may operate (`operate secret`).
     pub fn locked(store: Arc<dyn Store>) -> Console {
+        Console::locked_beside(store, Arc::default())
+    }
+
+    /// The same two people, beside what the collector reports.
+    pub fn locked_beside(store: Arc<dyn Store>, board: Arc<Board>) -> Console {
         let person =
             |name: &str, role| Access { name: name.into(), secret: format!("{name} secret").as_str().into(), role };
         let access = [person("view", Role::View), person("operate", Role::Operate)];
-        Console::with(&Config::default(), &access, store, Arc::default())
+        Console::with(&Config::default(), &access, store, board)
     }
 
     /// Behind a proxy under this address.

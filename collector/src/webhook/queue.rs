@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use store::Timestamp;
 use store::alert::deliveries::Delivery;
@@ -45,6 +46,10 @@ pub fn next(waiting: &[Arc<Delivery>], standing: &Standing<'_>, now: Timestamp) 
     }
 }
 
+/// The least time between two attempts at one notification, whatever brings the second one forward: a receiver that takes one and refuses
+/// another would else be told the same twice in one breath.
+const ATTEMPTS_APART: Duration = Duration::from_secs(5);
+
 /// When a notification is due: by its schedule; earlier where the receiver has taken another one since, or where there is something newer to
 /// tell of its group, which waits behind it.
 fn due(first: &Delivery, waiting: &[Arc<Delivery>], standing: &Standing<'_>) -> Timestamp {
@@ -52,13 +57,11 @@ fn due(first: &Delivery, waiting: &[Arc<Delivery>], standing: &Standing<'_>) -> 
     let Some(tried_at) = first.tried_at().filter(|_| first.tries > 0) else { return due };
     let of_group = waiting.iter().filter(|delivery| delivery.notification.group == first.notification.group);
     let newer = of_group.map(|delivery| delivery.asked_at).chain(standing.succeeded_at);
-    newer.filter(|at| *at > tried_at).fold(due, Timestamp::min)
+    newer.filter(|at| *at > tried_at).map(|at| at.max(tried_at.plus(ATTEMPTS_APART))).fold(due, Timestamp::min)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use store::alert::deliveries::{Deliveries, test_notification};
     use store::alert::{Attempt, Outbox};
     use store::journal::LineKind;
@@ -121,8 +124,10 @@ mod tests {
         let lines = [("firing", told("a")), ("firing", failed(far)), ("resolved", told("a"))];
         let none = HashSet::new();
         let mut standing = Standing { busy: &none, succeeded_at: None, open_until: None };
-        let now = Timestamp::now().plus(Duration::from_secs(1));
+        let now = Timestamp::now().plus(Duration::from_secs(6));
         assert_eq!(named(next(&waiting(&lines).await, &standing, now)), "firing", "the end waits behind it");
+        let soon = Timestamp::now().plus(Duration::from_secs(1));
+        assert!(named(next(&waiting(&lines).await, &standing, soon)).starts_with("at "), "not in the same breath");
         let alone = waiting(&lines[..2]).await;
         assert_eq!(named(next(&alone, &standing, now)), format!("at {far}"));
         standing.succeeded_at = Some(now);

@@ -56,6 +56,15 @@ pub struct Sender {
     succeeded_at: Option<Timestamp>,
     /// What went wrong at the last attempt.
     error: Option<String>,
+    counts: Counts,
+}
+
+/// What came of all that was sent since the start.
+#[derive(Debug, Default)]
+struct Counts {
+    taken: u64,
+    failed: u64,
+    given_up: u64,
 }
 
 /// An attempt that was made.
@@ -85,7 +94,15 @@ impl Outgoing {
 impl Sender {
     pub fn new(target: Target, outgoing: Outgoing) -> Sender {
         let target = Arc::new(target);
-        Sender { target, outgoing, breaker: Breaker::default(), busy: HashSet::new(), succeeded_at: None, error: None }
+        Sender {
+            target,
+            outgoing,
+            breaker: Breaker::default(),
+            busy: HashSet::new(),
+            succeeded_at: None,
+            error: None,
+            counts: Counts::default(),
+        }
     }
 
     /// Runs until `stop` is cancelled.
@@ -121,7 +138,7 @@ impl Sender {
     /// Sets on their way what is due and has room, and tells how long there is nothing more to do.
     async fn send_what_is_due(&mut self, in_flight: &mut InFlight) -> Result<Duration, StoreError> {
         self.outgoing.catch_up().await?;
-        let deliveries = self.outgoing.board.deliveries();
+        let deliveries = self.outgoing.board.deliveries().clone();
         let mut waiting = deliveries.waiting(&self.target.name);
         if self.is_gone() {
             self.post(WebhookState::Disabled);
@@ -163,9 +180,10 @@ impl Sender {
     }
 
     /// Ends what waits without another attempt, but for what is on its way.
-    async fn end(&self, waiting: &[Arc<Delivery>], ended: Ended) -> Result<(), StoreError> {
+    async fn end(&mut self, waiting: &[Arc<Delivery>], ended: Ended) -> Result<(), StoreError> {
         for delivery in waiting.iter().filter(|delivery| !self.busy.contains(&delivery.notification.group)) {
             self.outgoing.write(&delivery.id, &[Outbox::Ended(ended)]).await?;
+            self.counts.given_up += 1;
         }
         Ok(())
     }
@@ -182,16 +200,18 @@ impl Sender {
         let is_taken = status.is_some_and(|status| (200..300).contains(&status));
         if is_taken {
             self.breaker.succeeded();
+            self.counts.taken += 1;
             self.succeeded_at = Some(now);
             self.error = None;
         } else {
             self.breaker.failed(now, rest);
+            self.counts.failed += 1;
             self.error = Some(status.map_or_else(|| says.clone(), |status| format!("it answered {status}")));
         }
         let is_gone = status == Some(GONE);
         let next_at =
             if is_taken || is_gone { None } else { schedule::next(delivery.asked_at, now, rest, rand::random()) };
-        let number = delivery.attempts.last().map_or(0, |(_, attempt)| attempt.number) + 1;
+        let number = delivery.n_attempts() + 1;
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let mut lines = vec![Outbox::Attempted(Attempt {
             number,
@@ -208,11 +228,13 @@ impl Sender {
                 tracing::warn!(%webhook, "its receiver said 410, so it is told nothing more until it is configured otherwise");
                 lines.push(Outbox::Gone(Gone { webhook: webhook.clone(), target: self.target.hash.clone() }));
                 lines.push(Outbox::Ended(Ended::Disabled));
+                self.counts.given_up += 1;
             }
             (_, _, Some(next_at)) => tracing::warn!(%webhook, %id, %next_at, "a webhook was not told: {error}"),
             (_, _, None) => {
                 tracing::error!(%webhook, %id, "a webhook was not told, and won't be: {error}");
                 lines.push(Outbox::Ended(Ended::GaveUp));
+                self.counts.given_up += 1;
             }
         }
         if let Err(error) = self.outgoing.write(id, &lines).await {
@@ -229,6 +251,9 @@ impl Sender {
             state,
             succeeded_at: self.succeeded_at,
             error: self.error.clone(),
+            taken: self.counts.taken,
+            failed: self.counts.failed,
+            given_up: self.counts.given_up,
         });
     }
 }

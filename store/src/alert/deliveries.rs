@@ -95,6 +95,11 @@ impl Delivery {
         Some(next.and_then(Timestamp::from_rfc3339).unwrap_or(self.asked_at))
     }
 
+    /// How many attempts there were in all.
+    pub fn n_attempts(&self) -> u32 {
+        self.attempts.last().map_or(0, |(_, attempt)| attempt.number)
+    }
+
     /// When it was last tried.
     pub fn tried_at(&self) -> Option<Timestamp> {
         self.attempts.last().map(|(at, _)| *at)
@@ -197,10 +202,12 @@ impl Held {
                 }
             }),
             Some(Outbox::Ended(ended)) => self.change(&line.about, |delivery| delivery.ended = Some((line.at, ended))),
-            Some(Outbox::Again) => self.change(&line.about, |delivery| {
-                delivery.ended = None;
-                delivery.tries = 0;
-                delivery.asked_at = line.at;
+            Some(Outbox::Again { after }) => self.change(&line.about, |delivery| {
+                if after.is_none_or(|after| after >= delivery.n_attempts()) {
+                    delivery.ended = None;
+                    delivery.tries = 0;
+                    delivery.asked_at = line.at;
+                }
             }),
             Some(Outbox::Gone(Gone { webhook, target })) => drop(self.gone.insert(webhook, target)),
             None => {}
@@ -310,6 +317,8 @@ mod tests {
         Outbox::Told(test_notification(webhook, true, Timestamp::from_millis(0)))
     }
 
+    const AGAIN: Outbox = Outbox::Again { after: None };
+
     fn failed(number: u32, next_at: Option<&str>) -> Outbox {
         let next_at = next_at.map(str::to_owned);
         Outbox::Attempted(Attempt { number, took_ms: 1, status: Some(500), says: "no".to_owned(), next_at })
@@ -349,10 +358,10 @@ mod tests {
     async fn what_is_wanted_once_more_begins_its_schedule_anew_and_counts_its_attempts_on() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(folder.path()).unwrap();
-        for line in [told("ops"), failed(1, None), Outbox::Ended(Ended::GaveUp), Outbox::Again] {
+        for line in [told("ops"), failed(1, None), Outbox::Ended(Ended::GaveUp), AGAIN] {
             write(&journal, "a", &line).await;
         }
-        write(&journal, "never told", &Outbox::Again).await;
+        write(&journal, "never told", &AGAIN).await;
         let deliveries = Deliveries::default();
         deliveries.catch_up(&journal).await.unwrap();
         let delivery = deliveries.of("a").unwrap();
@@ -362,6 +371,27 @@ mod tests {
         );
         assert_eq!((delivery.attempts.len(), delivery.due()), (1, Some(delivery.asked_at)));
         assert!(delivery.asked_at > delivery.at);
+    }
+
+    #[tokio::test]
+    async fn what_is_wanted_twice_by_who_saw_the_same_is_sent_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let deliveries = Deliveries::default();
+        let after = |after| Outbox::Again { after: Some(after) };
+        for line in [told("ops"), failed(1, None), Outbox::Ended(Ended::GaveUp), after(1), after(1)] {
+            write(&journal, "a", &line).await;
+        }
+        deliveries.catch_up(&journal).await.unwrap();
+        assert_eq!(waiting(&deliveries), ["a"]);
+        for line in [failed(2, None), Outbox::Ended(Ended::Delivered), after(1)] {
+            write(&journal, "a", &line).await;
+        }
+        deliveries.catch_up(&journal).await.unwrap();
+        assert_eq!(deliveries.of("a").unwrap().state(), DeliveryState::Ended(Ended::Delivered), "it was sent since");
+        write(&journal, "a", &after(2)).await;
+        deliveries.catch_up(&journal).await.unwrap();
+        assert_eq!(waiting(&deliveries), ["a"], "wanted by who saw that it was sent");
     }
 
     #[tokio::test]

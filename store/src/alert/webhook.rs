@@ -17,6 +17,12 @@ pub struct WebhookStatus {
     pub succeeded_at: Option<Timestamp>,
     /// What went wrong at the last attempt; `None` where nothing did.
     pub error: Option<String>,
+    /// How many attempts went well since the start.
+    pub taken: u64,
+    /// How many attempts failed since the start.
+    pub failed: u64,
+    /// How many notifications it was never told since the start: they were given up, or it wants no more.
+    pub given_up: u64,
 }
 
 /// Whether a webhook is told anything.

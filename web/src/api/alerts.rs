@@ -6,8 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use store::alert::standing::RuleStatus;
-use store::alert::{Alert, Silence, Standing};
+use store::alert::{Alert, Standing};
 
+use super::silences::SilenceView;
 use super::view::Time;
 use crate::state::AppState;
 
@@ -52,18 +53,6 @@ struct AlertView {
 struct ToldView {
     webhook: String,
     at: Time,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SilenceView {
-    id: String,
-    rule: String,
-    labels: BTreeMap<String, String>,
-    since: Time,
-    until: Time,
-    reason: String,
-    by: String,
 }
 
 #[derive(Serialize)]
@@ -131,20 +120,6 @@ impl From<Standing> for AlertView {
             silence: standing.silence.map(|silence| silence.id),
             told: standing.told.into_iter().map(|(webhook, at)| ToldView { webhook, at: Time(at) }).collect(),
             ..AlertView::of(standing.alert)
-        }
-    }
-}
-
-impl From<Silence> for SilenceView {
-    fn from(silence: Silence) -> SilenceView {
-        SilenceView {
-            id: silence.id,
-            rule: silence.rule,
-            labels: silence.labels,
-            since: Time(silence.since),
-            until: Time(silence.until),
-            reason: silence.reason,
-            by: silence.by,
         }
     }
 }

@@ -139,7 +139,7 @@ pub async fn act(
         .map_err(|error| Problem::unreadable(format!("the body can't be read: {error}")))?;
     let order = match (body.test, body.again) {
         (Some(webhook), None) => Order::Test { webhook, firing: !body.resolved },
-        (None, Some(id)) => Order::Again(id),
+        (None, Some(id)) => Order::Again { id, after: None },
         _ => return Err(Problem::unreadable("give one of `test` and `again`")),
     };
     match carry_out(&state, &visitor, order).await {

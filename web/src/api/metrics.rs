@@ -3,6 +3,7 @@
 //!
 //! One file a part; a part that is new here has its file, and its line in [`show`].
 
+mod alerts; // what fires, and whether webhooks arrive
 mod exposition; // metrics as text
 mod groups; // consumer groups
 mod sources; // what is watched
@@ -31,6 +32,7 @@ pub async fn show(State(state): State<AppState>, headers: HeaderMap) -> Result<R
     store::tell(&mut text, &stats, &state);
     sources::tell(&mut text, &state);
     groups::tell(&mut text, &state);
+    alerts::tell(&mut text, &state);
     traffic::tell(&mut text, &state);
     Ok(([(header::CONTENT_TYPE, format.content_type())], text.finish()).into_response())
 }

@@ -234,4 +234,4 @@ fn nanos(nanos: u128) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -94,6 +94,7 @@ struct Row {
 /// One delivery with its attempts.
 struct Detail {
     id: String,
+    n_attempts: u32,
     row: Row,
     told: String,
     alerts: Vec<String>,
@@ -202,7 +203,7 @@ fn row(delivery: &Delivery, now: Timestamp, frame: &Frame) -> Row {
         about: delivery.notification.alerts.first().map_or_else(String::new, |alert| wording::cut(&alert.summary, 200)),
         webhook: delivery.notification.webhook.clone(),
         href: frame.links.deliveries().with("id", &delivery.id),
-        attempts: wording::count(last.map_or(0, |attempt| u64::from(attempt.number))),
+        attempts: wording::count(u64::from(delivery.n_attempts())),
         last: last.map_or_else(|| "not tried yet".to_owned(), answered),
         pill: pill(delivery.state()),
     }
@@ -221,6 +222,7 @@ fn detail(delivery: &Delivery, now: Timestamp, frame: &Frame) -> Detail {
     let left_out = delivery.notification.left_out;
     Detail {
         id: delivery.id.clone(),
+        n_attempts: delivery.n_attempts(),
         row: row(delivery, now, frame),
         told: format!("{} by {}", wording::clock(delivery.at, now), delivery.by),
         alerts: alerts.chain((left_out > 0).then(|| format!("and {left_out} more"))).collect(),

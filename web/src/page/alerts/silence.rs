@@ -7,9 +7,9 @@ use askama::Template;
 use axum::extract::{Extension, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use store::Timestamp;
 use store::alert::silence::{REASON_BYTES_MAX, SILENCES_MAX, Wanted, lift};
 use store::alert::{Alert, Alerts};
+use store::{StoreError, Timestamp};
 
 use super::about;
 use crate::door::Visitor;
@@ -78,6 +78,17 @@ fn meant(query: &str) -> Option<(String, BTreeMap<String, String>)> {
     Some((rule?, labels))
 }
 
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    /// What was asked for can't be.
+    #[error("{0}")]
+    Wrong(String),
+    /// It can't be written down.
+    #[error("it can't be written to the journal")]
+    Store(#[from] StoreError),
+}
+
 /// `POST /alerts/silence`.
 pub async fn act(
     State(state): State<AppState>,
@@ -85,43 +96,64 @@ pub async fn act(
     frame: Frame,
     form: String,
 ) -> Result<Response, Problem> {
-    let wrong = |says: &str| {
-        Problem::new(StatusCode::BAD_REQUEST, "This can't be done")
-            .because(says)
-            .try_instead("All alerts", frame.links.alerts())
+    let done = match pairs(&form).find(|(field, _)| field == "lift") {
+        Some((_, id)) => end(&state, &visitor, &id).await,
+        None => match wanted(&form) {
+            Ok(wanted) => begin(&state, &visitor, wanted).await.map(|_| ()),
+            Err(says) => Err(NotDone::Wrong(says)),
+        },
     };
-    let value = |name: &str| pairs(&form).find(|(field, _)| field == name).map(|(_, value)| value);
-    let who = visitor.name.as_deref().unwrap_or("operator");
-    let mut alerts = state.board.watch_alerts();
-    let (id, holds) = match value("lift") {
-        Some(id) => {
-            lift(&state.journal, &id, who).await?;
-            (id, false)
-        }
-        None => {
-            if alerts.borrow().silences.len() >= SILENCES_MAX {
-                return Err(wrong("There are too many silences: lift some first. Nothing was changed."));
-            }
-            let wanted = wanted(&form).map_err(|says| wrong(&format!("{says} Nothing was changed.")))?;
-            (wanted.begin(&state.journal, who).await?, true)
-        }
-    };
-    let is_shown = |alerts: &Alerts| alerts.silences.iter().any(|silence| silence.id == id);
-    // It holds already; this is only so that the page shows it.
-    let _ = tokio::time::timeout(IN_FORCE_WITHIN, alerts.wait_for(|alerts| is_shown(alerts) == holds)).await;
-    Ok(Redirect::to(frame.links.alerts().as_str()).into_response())
+    match done {
+        Ok(()) => Ok(Redirect::to(frame.links.alerts().as_str()).into_response()),
+        Err(NotDone::Store(error)) => Err(error.into()),
+        Err(NotDone::Wrong(says)) => Err(Problem::new(StatusCode::BAD_REQUEST, "This can't be done")
+            .because(&format!("Nothing was changed: {says}."))
+            .try_instead("All alerts", frame.links.alerts())),
+    }
 }
 
-/// What a form wants to be silent; what is wrong with it in a sentence.
+/// What a form wants to be silent; what is wrong with it in words.
 fn wanted(form: &str) -> Result<Wanted, String> {
     let value = |name: &str| pairs(form).find(|(field, _)| field == name).map(|(_, value)| value).unwrap_or_default();
-    let (rule, labels) = meant(form).ok_or("The form names no rule.")?;
+    let (rule, labels) = meant(form).ok_or("the form names no rule")?;
     let lasts = value("lasts");
     let length = LENGTHS.iter().find(|(word, ..)| *word == lasts).map(|(.., length)| *length);
-    let length = length.ok_or("A silence needs an end: choose for how long.")?;
-    let reason = value("reason").trim().to_owned();
+    let length = length.ok_or("a silence needs an end: choose for how long")?;
+    Ok(Wanted { rule, labels, until: Timestamp::now().plus(length), reason: value("reason") })
+}
+
+/// Begins a silence in the name of whoever wants it, and gives its id. It is in force, and shown, unless that takes very long.
+pub async fn begin(state: &AppState, visitor: &Visitor, wanted: Wanted) -> Result<String, NotDone> {
+    let wrong = |says: &str| Err(NotDone::Wrong(says.to_owned()));
+    let reason = wanted.reason.trim().to_owned();
     if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
-        return Err(format!("A silence needs a reason of at most {}.", wording::bytes(REASON_BYTES_MAX as u64)));
+        return wrong(&format!("a silence needs a reason of at most {}", wording::bytes(REASON_BYTES_MAX as u64)));
     }
-    Ok(Wanted { rule, labels, until: Timestamp::now().plus(length), reason })
+    if wanted.labels.len() > LABELS_MAX {
+        return wrong(&format!("a silence names at most {LABELS_MAX} labels"));
+    }
+    if state.board.alerts().silences.len() >= SILENCES_MAX {
+        return wrong("there are too many silences: end some first");
+    }
+    let id = Wanted { reason, ..wanted }.begin(&state.journal, who(visitor)).await?;
+    shown(state, &id, true).await;
+    Ok(id)
+}
+
+/// Ends a silence before its time.
+pub async fn end(state: &AppState, visitor: &Visitor, id: &str) -> Result<(), NotDone> {
+    lift(&state.journal, id, who(visitor)).await?;
+    shown(state, id, false).await;
+    Ok(())
+}
+
+fn who(visitor: &Visitor) -> &str {
+    visitor.name.as_deref().unwrap_or("operator")
+}
+
+/// Waits until pages show that a silence holds, or that it doesn't. It does so already; a reader only wants to see it.
+async fn shown(state: &AppState, id: &str, holds: bool) {
+    let mut alerts = state.board.watch_alerts();
+    let is_shown = |alerts: &Alerts| alerts.silences.iter().any(|silence| silence.id == id);
+    let _ = tokio::time::timeout(IN_FORCE_WITHIN, alerts.wait_for(|alerts| is_shown(alerts) == holds)).await;
 }

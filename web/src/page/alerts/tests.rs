@@ -46,7 +46,8 @@ fn silence() -> Silence {
     }
 }
 
-fn board() -> Arc<Board> {
+/// A board with two alerts that fire, one of them silenced, and one that is pending.
+pub fn board() -> Arc<Board> {
     let board = Board::default();
     let rule = Rule::defaults().remove(0);
     let status = RuleStatus {

@@ -17,8 +17,13 @@ use crate::state::AppState;
 /// What is ordered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Order {
-    /// The notification of this id, from the start of its schedule.
-    Again(String),
+    /// The notification of an id, from the start of its schedule.
+    Again {
+        /// Its id.
+        id: String,
+        /// The number of the latest attempt that whoever orders it has seen; that which we have where they don't say.
+        after: Option<u32>,
+    },
     /// A test of a webhook: an alert that nothing is behind, or the end of one.
     Test {
         /// The webhook's name.
@@ -43,12 +48,12 @@ pub enum OrderError {
 pub async fn carry_out(state: &AppState, visitor: &Visitor, order: Order) -> Result<String, OrderError> {
     let who = visitor.name.as_deref().unwrap_or("operator");
     let (id, line) = match order {
-        Order::Again(id) => {
+        Order::Again { id, after } => {
             state.board.deliveries().catch_up(&state.journal).await?;
-            if state.board.deliveries().of(&id).is_none() {
+            let Some(delivery) = state.board.deliveries().of(&id) else {
                 return Err(OrderError::Unknown(format!("no notification that is still held has the id `{id}`")));
-            }
-            (id, Outbox::Again)
+            };
+            (id, Outbox::Again { after: Some(after.unwrap_or_else(|| delivery.n_attempts())) })
         }
         Order::Test { webhook, firing } => {
             let webhooks = state.board.webhooks();
@@ -69,6 +74,9 @@ pub async fn carry_out(state: &AppState, visitor: &Visitor, order: Order) -> Res
 pub struct Sent {
     #[serde(default)]
     again: Option<String>,
+    /// With `again`: how many attempts the page showed.
+    #[serde(default)]
+    after: Option<u32>,
     #[serde(default)]
     test: Option<String>,
     #[serde(default)]
@@ -83,7 +91,7 @@ pub async fn act(
     Form(sent): Form<Sent>,
 ) -> Result<Response, Problem> {
     let order = match sent {
-        Sent { again: Some(id), .. } => Order::Again(id),
+        Sent { again: Some(id), after, .. } => Order::Again { id, after },
         Sent { test: Some(webhook), .. } => Order::Test { webhook, firing: true },
         Sent { end: Some(webhook), .. } => Order::Test { webhook, firing: false },
         _ => return Err(wrong(&frame, StatusCode::BAD_REQUEST, "The form doesn't say what is to be sent.")),

@@ -28,6 +28,9 @@ fn board() -> Arc<Board> {
             state,
             succeeded_at: (name == "ops").then_some(now),
             error: error.map(str::to_owned),
+            taken: 0,
+            failed: 0,
+            given_up: 0,
         });
     }
     board
@@ -103,6 +106,8 @@ async fn an_operator_sends_a_test_its_end_and_something_again() {
     let token = console.page("/alerts/deliveries").await.token().to_owned();
     let again = console.post("/alerts/deliveries", &[("token", &token), ("again", &id)]).await;
     assert_eq!((again.status, again.header("location")), (StatusCode::SEE_OTHER, "/alerts/deliveries?id=msg_1"));
+    let shown = console.page(again.header("location")).await;
+    assert!(shown.body.contains("name=\"after\" value=\"2\""), "the form says what its reader has seen");
     console.page(again.header("location")).await.shows("Test. Firing: test waiting").shows("It wasn't tried yet");
     for (button, title) in [("test", "Test. Firing: test"), ("end", "Test. Resolved: test")] {
         let sent = console.post("/alerts/deliveries", &[("token", &token), (button, "ops")]).await;
