@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use collector::alert::Rules;
 use collector::source;
 use store::Timestamp;
 use tokio::runtime::{Builder, Runtime};
@@ -92,20 +93,25 @@ async fn until_stopped(config: Config, given: Given, telemetry: Option<&Telemetr
 
 /// Reads the configuration again, and puts its alert rules in force. Where it is bad, those before it stay, and pages say so too.
 fn reload(given: &Given, collecting: &Collecting) {
+    let refuse = |in_force: &mut Rules, reason: String| {
+        tracing::error!("the configuration can't be used, so the alert rules before it stay in force:\n{reason}");
+        in_force.refused = Some((Timestamp::now(), reason));
+    };
     match config::load(given) {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-            let rules = loaded.config.rules();
-            tracing::info!(
-                "read the configuration again: {} alert rules are in force; what else changed is at the next start",
-                rules.rules.len()
-            );
-            collecting.change_rules(|in_force| *in_force = rules);
+            collecting.change_rules(|in_force| match loaded.config.rules().after(in_force) {
+                Ok(rules) => {
+                    tracing::info!(
+                        "read the configuration again: its {} alert rules and `[alerting]` are in force; what else changed is at the next start",
+                        rules.rules.len()
+                    );
+                    *in_force = rules;
+                }
+                Err(reason) => refuse(in_force, reason),
+            });
         }
-        Err(refused) => {
-            tracing::error!("the configuration can't be used, so the alert rules before it stay in force:\n{refused}");
-            collecting.change_rules(|in_force| in_force.refused = Some((Timestamp::now(), refused.to_string())));
-        }
+        Err(refused) => collecting.change_rules(|in_force| refuse(in_force, refused.to_string())),
     }
 }
 

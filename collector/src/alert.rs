@@ -15,6 +15,7 @@ pub mod config; // `[alerting]`
 mod machine; // how one alert goes on
 mod page; // which page shows what an alert is about
 mod reading; // what a rule measures
+mod rules; // the rules in force
 mod telling; // what webhooks are told, and when
 mod tracked; // how every alert stands
 
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use store::alert::standing::RuleStatus;
-use store::alert::{AlertState, Alerts, Outbox, Rule, Silences, Standing};
+use store::alert::{AlertState, Alerts, Outbox, Silences, Standing};
 use store::clock::Clock;
 use store::dead_letters::{Decided, Dismissals};
 use store::journal::{Line, LineKind};
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
+pub use rules::Rules;
 
 use book::Said;
 use reading::{Around, Readings, Watched};
@@ -50,21 +52,6 @@ const REST: u32 = 9;
 /// How many alerts are listed, the gravest first.
 const LISTED_MAX: usize = 1_000;
 
-/// The rules in force, and who can be told.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Rules {
-    /// The rules, each checked.
-    pub rules: Vec<Rule>,
-    /// Whether they hold because none is configured.
-    pub are_default: bool,
-    /// The names of all webhooks.
-    pub webhooks: Vec<String>,
-    /// How often rules are looked at, and how soon anything is told.
-    pub config: Config,
-    /// Why a configuration given since is not in force, and since when.
-    pub refused: Option<(Timestamp, String)>,
-}
-
 /// What alerts need.
 pub struct Setup {
     /// The rules; new ones come into force at once.
@@ -79,24 +66,6 @@ pub struct Setup {
     pub clock: Clock,
     /// Cancelled when it is to stop.
     pub stop: CancellationToken,
-}
-
-impl Rules {
-    /// The configured rules, or those that hold where none is.
-    pub fn new(configured: Vec<Rule>, webhooks: Vec<String>, config: Config) -> Rules {
-        let are_default = configured.is_empty();
-        let rules = if are_default { Rule::defaults() } else { configured };
-        Rules { rules, are_default, webhooks, config, refused: None }
-    }
-
-    /// The webhooks that each rule is told to.
-    fn told_to(&self) -> BTreeMap<&str, Vec<&str>> {
-        let webhooks = |rule: &'_ Rule| match &rule.webhooks {
-            Some(named) => self.webhooks.iter().filter(|webhook| named.contains(webhook)).map(String::as_str).collect(),
-            None => self.webhooks.iter().map(String::as_str).collect(),
-        };
-        self.rules.iter().map(|rule| (rule.name.as_str(), webhooks(rule))).collect()
-    }
 }
 
 /// Takes up what the journal has, and looks at the rules from then on. The task ends after `stop` is cancelled.

@@ -42,7 +42,7 @@ fn main() {
     let first = load.portion(setting("--spans", 1_200_000) / spans::PORTIONS);
     let decoded = floors::floors(&mut table, &load, &first);
     spans::spans(&mut table, load, first, decoded, setting("--lookups", 2_000));
-    let log_mib = setting("--log-mib", 1_024);
+    let log_mib = setting("--log-mib", 56);
     if log_mib > 0 {
         replay::replay(&mut table, log_mib);
     }

@@ -13,6 +13,9 @@ use crate::rig::{parts, unique, until};
 /// Groups are asked for every ten seconds, and Kafka's own consumer commits every five; a busy machine takes some more.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// What signs, for a webhook that is never called.
+const SECRET: &str = "whsec_bmV3IG5ldyBuZXcgbmV3IG5ldyBuZXcgbmV3IG5ldyE=";
+
 /// Kafka's own console consumer, a process of its own that can be stopped; it ends with the test.
 struct Consumer(Child);
 
@@ -129,6 +132,14 @@ fn rules_are_read_again_on_a_hangup_and_a_bad_file_changes_nothing_and_is_shown(
     assert!(reason.contains("sillage.toml:14:1") && reason.contains("did you mean `above`?"), "{reason}");
     assert_eq!(names(&all), ["before"]);
     assert!(sillage.get("/alerts").text().contains("did you mean"));
+    let webhook = format!("[[webhook]]\nname = \"team\"\nurl = \"https://localhost/\"\nsecret = \"{SECRET}\"\n");
+    home.configure(&(webhook + &rule("told") + "webhooks = [\"team\"]\n"));
+    hang_up();
+    until("a rule for a webhook without a sender is refused", PATIENCE, || {
+        let all = sillage.api("alerts");
+        let is_said = all["refused"]["reason"].as_str()?.contains("`team`, which is new");
+        (is_said && names(&all) == ["before"]).then_some(())
+    });
     home.configure(&(rule("after") + &rule("and another")));
     hang_up();
     until("the new rules are in force", PATIENCE, || {

@@ -1,4 +1,4 @@
-use store::alert::Notification;
+use store::alert::{Notification, Rule};
 use store::board::{SourceState, SourceStatus};
 use store::config::Period;
 use store::memory::Memory;
