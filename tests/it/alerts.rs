@@ -132,7 +132,9 @@ fn rules_are_read_again_on_a_hangup_and_a_bad_file_changes_nothing_and_is_shown(
     assert!(reason.contains("sillage.toml:14:1") && reason.contains("did you mean `above`?"), "{reason}");
     assert_eq!(names(&all), ["before"]);
     assert!(sillage.get("/alerts").text().contains("did you mean"));
-    let webhook = format!("[[webhook]]\nname = \"team\"\nurl = \"https://localhost/\"\nsecret = \"{SECRET}\"\n");
+    let webhook = format!(
+        "[[webhook]]\nname = \"team\"\nurl = \"https://localhost/\"\nsecret = \"{SECRET}\"\nallow_private = true\n"
+    );
     home.configure(&(webhook + &rule("told") + "webhooks = [\"team\"]\n"));
     hang_up();
     until("a rule for a webhook without a sender is refused", PATIENCE, || {
