@@ -27,7 +27,7 @@ use store::alert::standing::RuleStatus;
 use store::alert::{AlertState, Alerts, Outbox, Silences, Standing};
 use store::clock::Clock;
 use store::dead_letters::{Decided, Dismissals};
-use store::journal::{Line, LineKind};
+use store::journal::{Bookmark, Line, LineKind};
 use store::redrive::Redrives;
 use store::{Board, Journal, Store, StoreError, Timestamp};
 use tokio::sync::watch;
@@ -86,8 +86,9 @@ struct Alerting {
     silences: Silences,
     dismissals: Dismissals,
     redrives: Redrives,
-    /// The number of the latest line of the journal that was taken.
+    /// The number of the latest line of the journal that was taken, and how far it was read.
     line: u64,
+    bookmark: Bookmark,
     /// Whether the journal refused a line, and that was said.
     is_refused: bool,
 }
@@ -115,6 +116,7 @@ impl Alerting {
             dismissals: Dismissals::default(),
             redrives: Redrives::default(),
             line: 0,
+            bookmark: Bookmark::default(),
             is_refused: false,
         };
         alerting.take_rules();
@@ -168,15 +170,16 @@ impl Alerting {
 
     /// The lines that were written since.
     async fn lines(&mut self) -> Result<Vec<Line>, StoreError> {
-        let (journal, after) = (self.setup.journal.clone(), self.line);
-        let lines = spawn_blocking(move || journal.replay(after)).await;
-        let lines = lines.map_err(|error| StoreError::Internal(error.to_string()))??;
-        self.line = lines.last().map_or(self.line, |line| line.number);
         self.redrives.catch_up(&self.setup.journal).await?;
+        let (journal, mut bookmark) = (self.setup.journal.clone(), self.bookmark);
+        let read = spawn_blocking(move || journal.read_on(&mut bookmark).map(|lines| (lines, bookmark))).await;
+        let (lines, bookmark) = read.map_err(|error| StoreError::Internal(error.to_string()))??;
+        self.bookmark = bookmark;
+        self.line = lines.last().map_or(self.line, |line| line.number);
         Ok(lines)
     }
 
-    /// Takes what people decided since. The journal is read whole each time, so not for lines of our own.
+    /// Takes what people decided since. Not for lines of our own, which say nothing new.
     async fn take_lines(&mut self) {
         if *self.setup.journal.watch().borrow() <= self.line {
             return;

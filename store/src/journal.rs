@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! let mut lines = journal.watch();
-//! loop { for line in journal.replay(last)? { last = line.number; act(line); } lines.changed().await; }
+//! loop { for line in journal.read_on(&mut bookmark)? { act(line); } lines.changed().await; }
 //! ```
 
 use std::fs::File;

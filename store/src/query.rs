@@ -13,6 +13,7 @@ mod fields; // the names of fields, and which values an entry has for each
 mod goto; // what a bare word may name, to go straight there
 mod matches; // what a query means
 mod parse; // from text
+mod phrase; // whether a text has the words that are looked for
 mod print; // back to text
 mod suggest; // what was probably meant
 mod text; // the searchable text of an entry

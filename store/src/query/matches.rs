@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Field, Query, Test, text, words};
+use super::phrase::has_phrase;
+use super::{Field, Query, Test, text};
 use crate::entry::Entry;
 use crate::flow::Finding;
 use crate::time::Timestamp;
@@ -152,21 +153,6 @@ impl Test {
         let Test::Between(from, to) = self else { return false };
         !number.is_nan() && from.is_none_or(|from| number >= from) && to.is_none_or(|to| number <= to)
     }
-}
-
-/// Whether a text has these words one after the other; the last one may be a beginning.
-fn has_phrase(text: &str, wanted: &[String], prefix: bool) -> bool {
-    let Some((last, before)) = wanted.split_last() else { return true };
-    let ends = |word: &str| word == last || (prefix && word.starts_with(last.as_str()));
-    if before.is_empty() {
-        return words(text).any(|word| ends(&word));
-    }
-    let found: Vec<Cow<'_, str>> = words(text).collect();
-    found.windows(wanted.len()).any(|window| {
-        let (window_last, window_before) =
-            window.split_last().expect("a window is as long as the phrase, which has words");
-        ends(window_last) && window_before.iter().zip(before).all(|(word, wanted)| word == wanted)
-    })
 }
 
 #[cfg(test)]
