@@ -1,7 +1,7 @@
 //! A segment's index: here is a term, give me the bundles that have it. tantivy's inverted index, one document a bundle.
 //!
-//! Built in memory, whole: terms and bundles are gathered by [`Postings`], for half of what it costs to have tantivy gather them from documents,
-//! and written by tantivy's serializer. Kept as one file of ours, so that a segment has few files to sync and each has its checksum in the manifest.
+//! Built in memory, whole: terms and bundles are gathered by [`Postings`], which costs much less than documents do, and written by
+//! tantivy's serializer. Kept as one file of ours, so that a segment has few files to sync and each has its checksum in the manifest.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -101,7 +101,7 @@ fn only_segment(index: &Index) -> tantivy::Result<tantivy::Segment> {
     let mut segments = index.searchable_segments()?;
     match (segments.pop(), segments.len()) {
         (Some(segment), 0) => Ok(segment),
-        (_, others) => Err(internal(format!("{others} segments besides the only one, or none"))),
+        _ => Err(internal("there must be exactly one segment")),
     }
 }
 
