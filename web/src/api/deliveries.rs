@@ -11,7 +11,7 @@ use store::alert::deliveries::Delivery;
 use store::alert::webhook::{WebhookState, WebhookStatus};
 
 use super::ask::{self, Params};
-use super::problem::Problem;
+use super::problem::{Problem, read_body};
 use super::view::Time;
 use crate::door::Visitor;
 use crate::page::deliveries::order::{Order, OrderError, carry_out};
@@ -135,8 +135,7 @@ pub async fn act(
     Extension(visitor): Extension<Visitor>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Told>), Problem> {
-    let body: Body = serde_json::from_slice(&body)
-        .map_err(|error| Problem::unreadable(format!("the body can't be read: {error}")))?;
+    let body: Body = read_body(&body)?;
     let order = match (body.test, body.again) {
         (Some(webhook), None) => Order::Test { webhook, firing: !body.resolved },
         (None, Some(id)) => Order::Again { id, after: None },

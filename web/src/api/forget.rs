@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use store::engine::Forgotten;
 use store::erasure::{By, ErasureError, Wanted};
 
-use super::problem::Problem;
+use super::problem::{Problem, read_body};
 use crate::door::Visitor;
 use crate::page::forget::carry_out;
 use crate::state::AppState;
@@ -56,8 +56,7 @@ pub async fn act(
     Extension(visitor): Extension<Visitor>,
     body: Bytes,
 ) -> Result<Json<Told>, Problem> {
-    let asked: Asked = serde_json::from_slice(&body)
-        .map_err(|error| Problem::unreadable(format!("the body can't be read: {error}")))?;
+    let asked: Asked = read_body(&body)?;
     let given = [(By::Key, asked.key), (By::Event, asked.event), (By::Trace, asked.trace), (By::Query, asked.query)];
     let mut given = given.into_iter().filter_map(|(by, value)| Some(Wanted { by, value: value? }));
     let (Some(wanted), None) = (given.next(), given.next()) else {

@@ -5,9 +5,15 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use store::StoreError;
 use store::query::QueryError;
 use tracing::error;
+
+/// What an order's body says, in JSON; 400 with the mistake's place where it can't be read.
+pub fn read_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| Problem::unreadable(format!("the body can't be read: {error}")))
+}
 
 /// What went wrong.
 #[derive(Clone, PartialEq, Debug)]

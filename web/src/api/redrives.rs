@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use store::redrive::{self, DryRun, Item, Plan, Wish};
 
 use super::answer::{self, ENTRIES_MAX};
-use super::problem::Problem;
+use super::problem::{Problem, read_body};
 use super::view::PositionView;
 use crate::door::Visitor;
 use crate::page::dead_letters::asked::Asked;
@@ -124,8 +124,7 @@ pub async fn act(
     Extension(visitor): Extension<Visitor>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let mut body: Body = serde_json::from_slice(&body)
-        .map_err(|error| Problem::unreadable(format!("the body can't be read: {error}")))?;
+    let mut body: Body = read_body(&body)?;
     let (sends, again, again_unknown) = (!body.dry_run, std::mem::take(&mut body.again), body.again_unknown);
     let (rate, stop_after) = (body.rate, body.stop_after);
     let wish = wish(body)?;

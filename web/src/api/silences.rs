@@ -15,7 +15,7 @@ use store::alert::Silence;
 use store::alert::silence::Wanted;
 use store::config::Period;
 
-use super::problem::Problem;
+use super::problem::{Problem, read_body};
 use super::view::Time;
 use crate::door::Visitor;
 use crate::page::alerts::silence::{self, NotDone};
@@ -73,8 +73,7 @@ pub async fn act(
     Extension(visitor): Extension<Visitor>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Told>), Problem> {
-    let body: Body = serde_json::from_slice(&body)
-        .map_err(|error| Problem::unreadable(format!("the body can't be read: {error}")))?;
+    let body: Body = read_body(&body)?;
     match body {
         Body { end: Some(id), rule: None, lasts: None, reason: None, labels } if labels.is_empty() => {
             if !state.board.alerts().silences.iter().any(|silence| silence.id == id) {

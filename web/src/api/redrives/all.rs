@@ -14,7 +14,7 @@ use store::redrive::ledger::{Course, Message, Progress, Step, Target};
 use store::redrive::outcome::{self, After, Outcome};
 
 use crate::api::answer::{self, ENTRIES_MAX};
-use crate::api::problem::Problem;
+use crate::api::problem::{Problem, read_body};
 use crate::api::view::{PositionView, Time};
 use crate::door::Visitor;
 use crate::redriving::{self, Steer};
@@ -124,8 +124,7 @@ pub async fn steer(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let body: Body = serde_json::from_slice(&body)
-        .map_err(|error| Problem::unreadable(format!("the body can't be read: {error}")))?;
+    let body: Body = read_body(&body)?;
     let steer =
         Steer::from_name(&body.r#do).ok_or_else(|| Problem::unreadable("`do` is `pause`, `resume` or `cancel`"))?;
     redriving::steer(&state, &visitor, &id, steer).await?;
