@@ -21,7 +21,6 @@ pub mod raw; // one message as a broker hands it over
 mod config; // `[[source]]`: one table, told apart by its type
 mod from; // where to begin
 pub mod secret; // what stands in a file or the environment
-pub(crate) mod selection; // which topics or streams are meant
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -78,7 +78,7 @@ pub async fn assemble(
     flow.dead_letters = outcome::dead_letters(&flow);
     flow.outcome = outcome::outcome(&flow);
     flow.budget = budget::budget(&flow);
-    flow.findings = finding::findings(&flow, now);
+    flow.findings = finding::findings(&flow, board, now);
     Ok(Some(flow))
 }
 

@@ -18,6 +18,7 @@ pub mod log; // a log line
 pub mod position; // where a record is: source, channel, place
 pub mod record; // one message as the broker holds it, with its event
 pub mod redacted; // what stands where a value was taken out
+pub mod selection; // globs that choose names
 pub mod span; // a span, with what it says of messaging
 pub mod time; // nanoseconds since the epoch
 pub mod value; // an OpenTelemetry value

@@ -12,6 +12,7 @@ mod crash; // kill -9 under load: nothing acknowledged is lost or doubled
 mod dead_letters; // what died on a real Kafka, for people, scripts and the command line
 mod deliveries; // which consumer group has an event
 mod demo; // `sillage demo` by itself
+mod findings; // what is wrong with events, on their flows, in the search, and for whoever is told
 mod foreign; // producers and consumers in other languages, instrumented by OpenTelemetry, not by us
 mod frameworks; // retries and dead letters as frameworks write them
 mod generator; // telemetrygen, OpenTelemetry's own load generator

@@ -18,8 +18,8 @@ use store::{Board, Store, StoreError, Timestamp};
 
 use super::machine::Seen;
 use super::page::Page;
-use crate::source::selection::Selection;
 use flows::Follow;
+use store::selection::Selection;
 
 /// What tells the things apart that a rule looks at.
 pub type Labels = BTreeMap<String, String>;

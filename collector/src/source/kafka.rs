@@ -37,8 +37,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::CollectorError;
 use crate::source::from::From;
-use crate::source::selection::Selection;
 use crate::source::{Batch, Beside, Opening, Source, Tail};
+use store::selection::Selection;
 use token::Tokens;
 
 /// `[[source]]` with `type = "kafka"`.

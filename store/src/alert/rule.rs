@@ -79,6 +79,8 @@ pub struct Rule {
 pub enum FindingKind {
     /// The same event was published twice.
     Duplicate,
+    /// Nothing followed an event in the time that a rule declares.
+    Reaction,
     /// One key is on several partitions.
     Partitions,
     /// Events go back within their key.
@@ -276,6 +278,7 @@ impl FindingKind {
     pub fn as_str(self) -> &'static str {
         match self {
             FindingKind::Duplicate => "duplicate",
+            FindingKind::Reaction => "reaction",
             FindingKind::Partitions => "partitions",
             FindingKind::Order => "order",
             FindingKind::Undecodable => "undecodable",

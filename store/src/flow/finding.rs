@@ -1,11 +1,13 @@
 //! What is wrong with a flow and can be proved from its entries.
 
 mod key; // among the records of one key
+pub mod reaction; // what nothing followed
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::{Finding, Flow};
+use crate::board::Board;
 use crate::id::{SpanId, TraceId};
 use crate::position::{Channel, Position, SourceName};
 use crate::record::{CauseKind, Record};
@@ -18,17 +20,18 @@ use crate::time::Timestamp;
 const SKEW_TOLERATED: Duration = Duration::from_millis(50);
 
 /// All kinds of findings, as the search names them.
-pub const KINDS: [&str; 5] = ["duplicate", "partitions", "order", "undecodable", "clock"];
+pub const KINDS: [&str; 6] = ["duplicate", "reaction", "partitions", "order", "undecodable", "clock"];
 
 /// The most findings of one kind in one flow: the first ones tell it, and the page stays a page.
 const FINDINGS_PER_KIND_MAX: usize = 20;
 
 /// What can be proved, most serious kinds first.
-pub(super) fn findings(flow: &Flow, now: Timestamp) -> Vec<Finding> {
+pub(super) fn findings(flow: &Flow, board: &Board, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     let [scattered, going_back] = key::findings(flow);
     let clocks = [skewed_clocks(flow), from_the_future(flow, now)];
-    for mut kind in [duplicates(flow), scattered, going_back, undecodable(flow)].into_iter().chain(clocks) {
+    let missing = reaction::missing(flow, board, now);
+    for mut kind in [duplicates(flow), missing, scattered, going_back, undecodable(flow)].into_iter().chain(clocks) {
         kind.truncate(FINDINGS_PER_KIND_MAX);
         findings.append(&mut kind);
     }

@@ -23,7 +23,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("flow:(status:dead) type:OrderPlaced", "orders in whose flow something was set aside"),
     (
         "finding:duplicate",
-        "flows in which an event was published twice; also partitions, order, undecodable, clock, or * for any",
+        "flows in which an event was published twice; also reaction (none came in its declared time), partitions, order, undecodable, clock, or * for any",
     ),
 ];
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use store::alert::{Kind, Rule};
 use store::engine::Sequence;
+use store::flow::finding::reaction::{GRACE, is_awaited};
 use store::flow::{Start, assemble};
 use store::{Position, Query, Record, StoreError, Timestamp, TraceId, entry};
 
@@ -35,9 +36,6 @@ const SAMPLES_MAX: usize = 5_000;
 
 /// A flow in which nothing came for so long has probably ended; if not, it is looked at again.
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
-
-/// How much later than its time a reaction may be kept: brokers, batches and we take some.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// What counts, where a rule doesn't say.
 const OVER_DEFAULT: Duration = Duration::from_secs(15 * 60);
@@ -140,7 +138,7 @@ impl Follow {
             _ => Key::Record(record.position.clone()),
         };
         let is_wanted = match self.kind {
-            Kind::MissingReaction => judge::is_awaited(watched, record),
+            Kind::MissingReaction => is_awaited(&watched.rule, record),
             // Whatever comes to a flow that waits already puts it off.
             _ => self.waiting.contains_key(&key) || judge::takes(watched, record),
         };

@@ -10,7 +10,7 @@ use store::record::{Failure, Fate, Header};
 use super::table::{CONVENTIONS, FateBy, Reading, Slot};
 use crate::correlate::header::{Encoding, Take};
 use crate::error::CollectorError;
-use crate::source::selection::Selection;
+use store::selection::Selection;
 
 /// A `[[convention]]` table: on which topics, and which header says what.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]

@@ -39,9 +39,9 @@ use super::admin::TopicPartition;
 use super::client::Hearing;
 use super::token::Tokens;
 use crate::decode::Decoder;
-use crate::source::selection::Selection;
 use asking::{Kept, Listing, Names};
 use fetching::Fetching;
+use store::selection::Selection;
 use verdict::Window;
 use waiting::{Behind, Waiting};
 

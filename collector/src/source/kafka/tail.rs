@@ -33,8 +33,8 @@ use crate::source::kafka::message::{self, Around};
 use crate::source::kafka::token::Tokens;
 use crate::source::notice::Notice;
 use crate::source::raw::Raw;
-use crate::source::selection::Selection;
 use partition::{Partition, Seen, State, Topic};
+use store::selection::Selection;
 use uncommitted::Uncommitted;
 
 /// How often we look for new topics and partitions, and measure how far behind we are: new ones are read within 10 s.

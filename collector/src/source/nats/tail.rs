@@ -19,8 +19,8 @@ use crate::source::from::From;
 use crate::source::nats::Config;
 use crate::source::nats::stream::{Look, Watched, broker, forgets, look, time};
 use crate::source::notice::Notice;
-use crate::source::selection::Selection;
 use crate::source::{Batch, Opening, Source, Tail, secret};
+use store::selection::Selection;
 
 /// How often a stream is asked for news: how stale we are at worst, at four small requests a second a stream.
 const ASK_EVERY: Duration = Duration::from_millis(250);

@@ -47,7 +47,7 @@ fn an_error_points_at_the_place_and_says_what_was_meant() {
     check("status:(dead OR ok)", "status:^(dead OR ok)", "(status:a OR status:b)");
     check("flow:dead", "flow:^dead", "needs parentheses");
     check("finding:duplicates", "finding:^duplicates", "did you mean `duplicate`?");
-    check("finding:slow", "finding:^slow", "there are duplicate, partitions, order, undecodable, clock");
+    check("finding:slow", "finding:^slow", "there are duplicate, reaction, partitions, order, undecodable, clock");
     check("finding:", "finding:^", "no kind of finding");
     check("flow:(a flow:(b))", "flow:(a ^flow:(b))", "inside another");
     check("header.\"a b\"", "header.\"a b\"^", "needs `:`");

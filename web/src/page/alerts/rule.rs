@@ -42,7 +42,7 @@ const HINTS: [(&str, &str); 21] = [
     ("one_of", "what must follow it; several with commas"),
     ("within", "in which time, such as 60s"),
     ("state", "stopped, stalled, fallingBehind, rewound, belowStart, …; empty for stopped, stalled"),
-    ("finding", "duplicate, partitions, order, undecodable, clock; empty for all"),
+    ("finding", "duplicate, reaction, partitions, order, undecodable, clock; empty for all"),
     ("percentile", "1 to 99; empty for 99"),
     ("above", "a number, a time such as 30s, or a share such as 5%"),
     ("below", "where it stops; empty for the same"),

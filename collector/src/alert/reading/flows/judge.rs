@@ -6,14 +6,11 @@ use std::time::Duration;
 use store::alert::Kind;
 use store::alert::rule::FindingKind;
 use store::flow::Flow;
+use store::flow::finding::reaction;
 use store::query::Field;
 use store::{Position, Query, Record, Timestamp};
 
 use super::super::{Page, Reading, Watched, duration, labels, many};
-use crate::source::selection::Selection;
-
-/// How far the clocks of two services may differ for a reaction still to come after what it reacts to.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(1);
 
 /// Which percentile, where a rule doesn't say.
 const PERCENTILE_DEFAULT: u8 = 99;
@@ -40,13 +37,6 @@ pub fn takes(watched: &Watched, record: &Record) -> bool {
         && watched.event_type.takes(event_type(record))
 }
 
-/// Whether a record is an event that something must follow.
-pub fn is_awaited(watched: &Watched, record: &Record) -> bool {
-    record.failure.is_none()
-        && takes(watched, record)
-        && Selection::new("", &watched.rule.event.0).takes(event_type(record))
-}
-
 /// What a flow says of a rule. `asked` is the record that it was put together for.
 pub fn judge(watched: &Watched, flow: &Flow, asked: Option<&Position>) -> Vec<Sample> {
     match watched.rule.kind {
@@ -63,16 +53,10 @@ fn took(watched: &Watched, flow: &Flow) -> Option<Sample> {
     takes(watched, first).then(|| sample(first, event_type(first), took_ms))
 }
 
-/// The event that nothing followed in time. A flow of which we don't see all proves nothing.
+/// The event that nothing followed in time.
 fn missing(watched: &Watched, flow: &Flow, asked: Option<&Position>) -> Option<Sample> {
     let awaited = flow.each_record().find(|record| Some(&record.position) == asked)?;
-    let within = watched.rule.within.map_or(Duration::ZERO, |within| within.0);
-    let reactions = Selection::new("", &watched.rule.one_of.0);
-    let in_time = awaited.time().minus(CLOCKS_DIFFER)..=awaited.time().plus(within);
-    let followed = flow.each_record().any(|record| {
-        record.failure.is_none() && reactions.takes(event_type(record)) && in_time.contains(&record.time())
-    });
-    (!followed && flow.cut.is_none()).then(|| sample(awaited, event_type(awaited), 0.0))
+    reaction::is_missing(&watched.rule, flow, awaited).then(|| sample(awaited, event_type(awaited), 0.0))
 }
 
 /// What is wrong in it, of the kinds that the rule names.
