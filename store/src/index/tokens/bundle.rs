@@ -258,3 +258,37 @@ fn hides_words(entry: &Entry) -> bool {
         Entry::Record(_) | Entry::Span(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::record;
+
+    /// The terms of a bundle of records with these bodies.
+    fn terms_of(bodies: &[String]) -> Vec<Vec<u8>> {
+        let mut tokens = Tokens::default();
+        for (offset, body) in bodies.iter().enumerate() {
+            tokens.add(&record("orders", 0, offset as i64).body(body.clone()).entry());
+        }
+        tokens.finish_bundle();
+        tokens.finish().0.sorted().map(|(term, ..)| term.to_owned()).collect()
+    }
+
+    fn has(terms: &[Vec<u8>], write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let mut term = Vec::new();
+        write(&mut term);
+        terms.contains(&term)
+    }
+
+    #[test]
+    fn a_word_behind_more_equal_ones_than_a_bundle_may_have_terms_is_found_and_one_behind_as_many_others_is_looked_for()
+    {
+        let equal = terms_of(&[format!("{}needle", "a ".repeat(TERMS_MAX + 1))]);
+        assert!(has(&equal, |term| word_term(term, "needle")) && !has(&equal, |term| term.push(MORE)));
+        let others: Vec<String> = (0..=TERMS_MAX).map(|number| format!("{:x}", 0x10_0000 + number)).collect();
+        let mut bodies: Vec<String> = others.chunks(TERMS_MAX / 4).map(|words| words.join(" ")).collect();
+        bodies.push("needle".to_owned());
+        let full = terms_of(&bodies);
+        assert!(!has(&full, |term| word_term(term, "needle")) && has(&full, |term| term.push(MORE)));
+    }
+}
