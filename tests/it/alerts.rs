@@ -3,12 +3,15 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use serde_json::Value;
 
 use crate::rig::home::{Home, Sillage, free_address};
 use crate::rig::kafka::{self, Draft, Kafka};
 use crate::rig::receiver::{Does, Receiver};
-use crate::rig::{parts, unique, until};
+use crate::rig::{otlp, parts, unique, until};
 
 /// Groups are asked for every ten seconds, and Kafka's own consumer commits every five; a busy machine takes some more.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -106,6 +109,44 @@ fn a_consumer_that_is_stopped_is_told_of_until_it_goes_on_and_a_restart_forgets_
     assert_ne!(told[0].id, told[1].id);
     assert_eq!(sillage.api("alerts")["history"].as_array().unwrap().len(), 1);
     assert!(sillage.get("/").text().contains("<title>Overview"), "nothing fires any more");
+}
+
+#[test]
+fn what_flaps_is_one_incident_that_is_told_once_and_again_after_each_repeat_interval() {
+    const REPEAT: Duration = Duration::from_secs(8);
+    let receiver = Receiver::listen(free_address(), &[("/ops", &[Does::Answers(200, "")])]);
+    let home = Home::new(&format!(
+        "[alerting]\ninterval = \"200ms\"\ngroup_wait = \"0s\"\ngroup_interval = \"6s\"\nrepeat_interval = \"{}s\"\n\
+         [[webhook]]\nname = \"ops\"\nurl = \"http://{}/ops\"\nallow_private = true\nsecret = \"{SECRET}\"\n\
+         [[alert]]\nname = \"it fails\"\nkind = \"error_rate\"\nabove = 0.5\nover = \"1s\"\nat_least = 1\nwebhooks = [\"ops\"]\n",
+        REPEAT.as_secs(),
+        receiver.address
+    ));
+    let sillage = home.serve();
+    let began = Instant::now();
+    let mut flaps = 0;
+    while began.elapsed() < REPEAT * 3 {
+        flaps += 1;
+        let failed = Span {
+            kind: SpanKind::Consumer.into(),
+            status: Some(Status { code: StatusCode::Error.into(), ..Status::default() }),
+            ..otlp::span([flaps; 16], [flaps; 8], "process orders")
+        };
+        otlp::post_all(home.http, "traces", &otlp::traces("billing", vec![failed]));
+        alert_when(&sillage, "firing");
+        alert_when(&sillage, "resolved");
+    }
+    assert!(flaps > 5, "it flapped only {flaps} times");
+    let calls = receiver.calls("/ops");
+    assert!((2..=4).contains(&calls.len()), "told {} times of {flaps} flaps", calls.len());
+    assert!(calls.iter().all(|call| call.body["type"] == "alert.firing"), "it wasn't over for long enough");
+    for pair in calls.windows(2) {
+        let apart = pair[1].at - pair[0].at;
+        assert!(apart > REPEAT - Duration::from_secs(1), "told again after {apart:?}");
+    }
+    let resolved = receiver.calls_when("/ops", calls.len() + 1, PATIENCE).pop().unwrap();
+    assert_eq!(resolved.body["type"], "alert.resolved");
+    drop(sillage);
 }
 
 #[test]
