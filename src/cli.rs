@@ -140,6 +140,9 @@ pub struct Redrive {
     /// Also send what nobody knows who gets it again
     #[arg(long, requires = "send")]
     pub again_unknown: bool,
+    /// Send the one message that is named with the value in this file in place of its own; `-` for what is piped in
+    #[arg(long, value_name = "FILE")]
+    pub value_file: Option<PathBuf>,
     /// So many a second at most; without it, as [redrive] rate has it
     #[arg(long, value_name = "MESSAGES", requires = "send")]
     pub rate: Option<u32>,

@@ -18,6 +18,7 @@ use collector::redrive::broker::Broker;
 use collector::{alert, otlp, redrive, source, webhook};
 use store::clock::Clock;
 use store::groups::Consumer;
+use store::redacted::Redaction;
 use store::{Board, Journal, LagSeries, SourceName, Store};
 use subtle::ConstantTimeEq;
 use tokio::runtime::{Builder, Runtime};
@@ -115,7 +116,6 @@ impl Collecting {
         let allow = allow(access)?;
         let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
         let redactor = Arc::new(Redactor::new(redact)?);
-        let drops_silently = redact.iter().any(redact::Config::drops);
         let conventions = Own::all(conventions)?;
         let folder = store.path.clone();
         let store = store::open(store).await?;
@@ -126,6 +126,8 @@ impl Collecting {
         // It would hold on to itself by a counter of its own.
         let lagging = Arc::downgrade(&board);
         board.measure("the course of lag", move || lagging.upgrade().map_or(0, |board| board.lags().bytes()));
+        let (is_silent, taker) = (redact.iter().any(redact::Config::drops), redactor.clone());
+        board.redacts(Redaction::new(is_silent, move |value| taker.takes_out_of(value)));
         consumers.iter().for_each(|consumer| board.tie(consumer));
         let store = match telemetry {
             Some(fate) => {
@@ -151,7 +153,6 @@ impl Collecting {
             journal: journal.clone(),
             board: board.clone(),
             brokers,
-            drops_silently,
             stop: stop_sources.clone(),
         };
         let mut sources = source::start(sources, store.clone(), board.clone(), decoder, stop_sources.clone())?;
@@ -171,7 +172,9 @@ impl Collecting {
             stop: stop_sources.clone(),
         });
         sources.also(Some(alerts.await?));
-        sources.also(redrive::start(redriving));
+        for task in redrive::start(redriving) {
+            sources.also(Some(task));
+        }
         let otlp = otlp::start(otlp::Setup {
             config: otlp,
             store: store.clone(),

@@ -48,6 +48,11 @@ impl Redactor {
         names.add_defaults();
         Ok(Redactor { names, patterns })
     }
+
+    /// Whether something would be taken out of a record's value.
+    pub fn takes_out_of(&self, value: &[u8]) -> bool {
+        self.bytes(value).is_some()
+    }
 }
 
 impl Default for Redactor {

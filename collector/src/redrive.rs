@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use store::dead_letters::Dismissals;
-use store::redrive::{Config, Redrives};
+use store::redrive::{Config, Edits, Redrives};
 use store::{Board, Journal, SourceName, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -58,16 +58,20 @@ pub struct Setup {
     pub board: Arc<Board>,
     /// The clusters, by the names of their sources.
     pub brokers: BTreeMap<SourceName, Arc<dyn Broker>>,
-    /// Whether a rule of `[[redact]]` takes things out without a trace: then what is kept can't be known to be whole.
-    pub drops_silently: bool,
     /// Cancelled when it is to stop.
     pub stop: CancellationToken,
 }
 
-/// Starts it, where it is enabled. The task ends after `stop` is cancelled.
-pub fn start(setup: Setup) -> Option<JoinHandle<()>> {
+/// How often edits are looked for whose dead letters are not kept any more.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// Starts it, where it is enabled, and what keeps edits no longer than their dead letters, in any case. Both tasks end after `stop` is
+/// cancelled.
+pub fn start(setup: Setup) -> Vec<JoinHandle<()>> {
+    let sweeping = sweep(Edits::beside(&setup.journal), setup.store.clone(), setup.stop.clone());
+    let mut tasks = vec![tokio::spawn(sweeping)];
     if !setup.config.enabled {
-        return None;
+        return tasks;
     }
     let redriving = Redriving {
         setup,
@@ -77,7 +81,21 @@ pub fn start(setup: Setup) -> Option<JoinHandle<()>> {
         settling: HashMap::new(),
         since_start: Settling { since: Instant::now(), why: "Sillage was started again".to_owned(), in_a_row: 0 },
     };
-    Some(tokio::spawn(redriving.run()))
+    tasks.push(tokio::spawn(redriving.run()));
+    tasks
+}
+
+/// Removes edits with their dead letters.
+async fn sweep(edits: Edits, store: Arc<dyn Store>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = edits.sweep(&*store, None).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "edited messages can't be looked through");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+        }
+    }
 }
 
 /// All redrives at work.

@@ -3,15 +3,22 @@
 //! Only the process that uses the folder can tell: it knows which topics and partitions there are, and what each group has committed.
 //! It is also the one that sends; here it is only asked to.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
+use store::redrive::edit::EDIT_BYTES_MAX;
 
 use super::{name, word};
 use crate::cli;
 use crate::config::Config;
 use crate::forget::{is_in_use, running};
+
+/// How much of a file is read: one byte more than a value may have, so that one which is too long is known.
+const VALUE_BYTES_MAX: u64 = EDIT_BYTES_MAX as u64 + 1;
 
 /// Asks the running process for a dry run, or to send, and tells what it answers.
 pub fn run(config: &Config, asked: &cli::Redrive) -> anyhow::Result<String> {
@@ -22,7 +29,11 @@ pub fn run(config: &Config, asked: &cli::Redrive) -> anyhow::Result<String> {
     }
     let server = running::address(config.web.listen);
     let head = running::operator(server, &config.access)?;
-    let (status, answer) = running::request(server, "POST /api/v1/redrives", &head, &body(asked).to_string())?;
+    let mut body = body(asked);
+    if let Some(path) = &asked.value_file {
+        body["value"] = value(path)?.into();
+    }
+    let (status, answer) = running::request(server, "POST /api/v1/redrives", &head, &body.to_string())?;
     let told: Value = serde_json::from_str(&answer).with_context(|| format!("{server} answered no JSON"))?;
     if !matches!(status, 200 | 202) {
         bail!("refused ({status}): {}", told["detail"].as_str().unwrap_or("it doesn't say why"));
@@ -32,6 +43,19 @@ pub fn run(config: &Config, asked: &cli::Redrive) -> anyhow::Result<String> {
         false if asked.send => begun(&told, server),
         false => described(&told, usize::from(asked.letters.limit)),
     })
+}
+
+/// An edited value, byte for byte.
+fn value(path: &Path) -> anyhow::Result<String> {
+    let is_piped = path == Path::new("-");
+    let name = if is_piped { "what is piped in".to_owned() } else { format!("`{}`", path.display()) };
+    let mut bytes = Vec::new();
+    let read = match is_piped {
+        true => io::stdin().lock().take(VALUE_BYTES_MAX).read_to_end(&mut bytes),
+        false => File::open(path).and_then(|file| file.take(VALUE_BYTES_MAX).read_to_end(&mut bytes)),
+    };
+    read.with_context(|| format!("can't read {name}"))?;
+    String::from_utf8(bytes).map_err(|_| anyhow!("{name} is no UTF-8 text, and only text can be edited"))
 }
 
 fn begun(told: &Value, server: SocketAddr) -> String {
@@ -72,6 +96,13 @@ fn described(told: &Value, limit: usize) -> String {
     }
     for obstacle in rows("obstacles") {
         text.push_str(&format!("{:>7}  can't be sent: {}\n", word(&obstacle["messages"]), word(&obstacle["why"])));
+    }
+    if let Some(difference) = told["edit"]["difference"].as_str() {
+        let (before, after) = (&told["edit"]["bytesBefore"], &told["edit"]["bytesAfter"]);
+        text.push_str(&format!("\n  its value, {before} bytes before and {after} after:\n{difference}"));
+        if let Some(warning) = told["edit"]["warning"].as_str() {
+            text.push_str(&format!("  beware: {warning}\n"));
+        }
     }
     let items: Vec<&Value> = rows("items").collect();
     if !items.is_empty() {

@@ -16,6 +16,7 @@ use crate::groups::{Consumer, GroupStatus, Readers, Round};
 use crate::lag_series::LagSeries;
 use crate::position::SourceName;
 use crate::record::Record;
+use crate::redacted::Redaction;
 use crate::time::Timestamp;
 
 /// What the collector reports of itself.
@@ -39,6 +40,7 @@ pub struct Board {
     alerts: watch::Sender<Arc<Alerts>>,
     /// What redrives wait for, by id.
     redrives_wait: RwLock<BTreeMap<String, String>>,
+    redaction: RwLock<Arc<Redaction>>,
 }
 
 /// What is counted outside the store, and how to ask how much it is.
@@ -316,6 +318,16 @@ impl Board {
     /// Puts up who counts the bytes of memory that something outside the store takes.
     pub fn measure(&self, what: &'static str, ask: impl Fn() -> u64 + Send + Sync + 'static) {
         self.memory.write().push(Gauge { what, ask: Box::new(ask) });
+    }
+
+    /// Puts up what is taken out of values before they are kept.
+    pub fn redacts(&self, redaction: Redaction) {
+        *self.redaction.write() = Arc::new(redaction);
+    }
+
+    /// What is taken out of values before they are kept.
+    pub fn redaction(&self) -> Arc<Redaction> {
+        self.redaction.read().clone()
     }
 
     /// Puts up who counts how much waits in a queue outside the store.

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::engine::{Facet, Forgotten, Store, StoreError};
 use crate::journal::{Journal, LineKind};
 use crate::query::{Field, Query};
+use crate::redrive::Edits;
 
 /// The longest value or query that is taken, in bytes: what a form may hold with room to spare.
 pub const VALUE_BYTES_MAX: usize = 8 * 1024;
@@ -124,7 +125,10 @@ impl Wanted {
         let query = self.query()?;
         let about = format!("forget {} {}", self.by.as_str(), self.fingerprint());
         journal.append(LineKind::Intent, &about, who, &()).await?;
-        let outcome = store.forget(&query).await;
+        let outcome = match store.forget(&query).await {
+            Ok(forgotten) => Edits::beside(journal).sweep(store, Some(&query)).await.map(|_| forgotten),
+            Err(error) => Err(error),
+        };
         let says = match &outcome {
             Ok(Forgotten { entries, unfinished: Some(reason), .. }) => {
                 format!("{entries} entries are hidden, but not gone from every file yet: {reason}")

@@ -139,6 +139,11 @@ impl Journal {
         Ok(Journal { book: Arc::new(Mutex::new(book)), latest: Arc::new(watch::Sender::new(last)) })
     }
 
+    /// The data folder that it is in.
+    pub fn folder(&self) -> PathBuf {
+        self.book.lock().path.parent().map_or_else(PathBuf::new, Path::to_owned)
+    }
+
     /// Writes a line durably, and gives its number. Refused where what it says is longer than [`LINE_BYTES_MAX`], or the disk is full.
     pub async fn append<T: Serialize>(
         &self,

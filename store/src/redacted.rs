@@ -1,4 +1,6 @@
-//! What stands where a value was taken out before it was kept, so that pages can tell it from what was sent.
+//! What stands where a value was taken out before it was kept, so that pages can tell it from what was sent; and what is taken out.
+
+use std::fmt;
 
 /// What stands in place of a masked value.
 pub const MASK: &str = "[redacted]";
@@ -16,6 +18,34 @@ pub fn is_in(text: &str) -> bool {
         digits == HASH_DIGITS
     };
     text.contains(MASK) || text.match_indices(HASH_PREFIX).any(|(at, found)| is_hash(&text[at + found.len()..]))
+}
+
+/// What the collector takes out of values before they are kept, for those who ask beforehand. By default nothing.
+#[derive(Default)]
+pub struct Redaction {
+    /// Whether some of it leaves a gap that nobody can see.
+    pub is_silent: bool,
+    takes_out: Option<Box<TakesOut>>,
+}
+
+type TakesOut = dyn Fn(&[u8]) -> bool + Send + Sync;
+
+impl Redaction {
+    /// As the collector does it.
+    pub fn new(is_silent: bool, takes_out: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Redaction {
+        Redaction { is_silent, takes_out: Some(Box::new(takes_out)) }
+    }
+
+    /// Whether something would be taken out of a value.
+    pub fn takes_out_of(&self, value: &[u8]) -> bool {
+        self.takes_out.as_ref().is_some_and(|takes_out| takes_out(value))
+    }
+}
+
+impl fmt::Debug for Redaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redaction").field("is_silent", &self.is_silent).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

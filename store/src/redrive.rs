@@ -9,6 +9,7 @@
 //! ```
 
 pub mod added; // headers that conventions add to a dead letter, and our own
+pub mod edit; // a message that is edited before it is sent back
 pub mod ledger; // the redrives that the journal knows
 mod murmur2; // the partition that Java's producers choose for a key
 pub mod outcome; // what became of what was sent back
@@ -26,6 +27,7 @@ use crate::flow::owner;
 use crate::knot::{Knot, Tie};
 use crate::position::{Channel, Place, Position, SourceName};
 use crate::record::{Fate, Origin, Record};
+pub use edit::{Edit, Edits, NotEdited};
 use ledger::Step;
 pub use ledger::{Redrive, Redrives};
 pub use plan::{Obstacle, Plan};

@@ -152,6 +152,36 @@ for (const way of [ways[0], withoutJavascript]) {
   });
 }
 
+for (const way of [ways[0], withoutJavascript]) {
+  it(`one dead letter is edited, looked at as a difference, and sent so, ${way.javascript ? 'with' : 'without'} JavaScript`, async () => {
+    const page = await open(browser, '/dead-letters?state=any', way);
+    // One whose value is JSON, and that no other order has sent back yet.
+    const names = await page.locator('tbody input[name=at]').evaluateAll((boxes) => boxes.map((box) => box.value));
+    let field;
+    for (const name of names) {
+      await page.goto(`${url}/redrive?override=yes&at=${encodeURIComponent(name)}`);
+      field = page.locator('textarea[name=value]');
+      if (await field.count() && await page.locator('button', { hasText: 'Send 1 message' }).count()) break;
+    }
+    const before = await field.inputValue();
+    assert.ok(before.startsWith('{'), before);
+    await page.locator('button', { hasText: 'Show what is changed' }).click();
+    await page.locator('#edit', { hasText: 'Nothing is changed' }).waitFor();
+    await field.fill(before.replace(/}\s*$/, ',\n"edited":"<b>by hand</b>"}'));
+    await page.locator('button', { hasText: 'Show what is changed' }).click();
+    await page.locator('ins', { hasText: '"edited": "<b>by hand</b>"' }).waitFor();
+    await assertFitsWidth(page);
+    if (way.javascript) await assertAccessible(page);
+    for (const box of await page.locator('.confirm input').all()) await box.check();
+    await page.locator('button', { hasText: 'Send 1 message, edited' }).click();
+    await page.waitForURL(/\/redrive\/[0-9a-f]+$/);
+    await page.locator('h2', { hasText: '1 sent' }).waitFor({ timeout: LIVE_MS_MAX });
+    await page.locator('ins', { hasText: '"edited": "<b>by hand</b>"' }).waitFor();
+    await assertFitsWidth(page);
+    await page.done();
+  });
+}
+
 it('status tells how each source fares', async () => {
   const page = await open(browser, '/status', withoutJavascript);
   for (const source of ['demo', 'otlp']) assert.match(await page.locator('#sources tbody tr', { hasText: source }).first().innerText(), /up/);

@@ -18,7 +18,7 @@ fn run(home: &Home, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn succeeds(home: &Home, arguments: &[&str]) -> String {
+pub fn succeeds(home: &Home, arguments: &[&str]) -> String {
     let output = run(home, arguments);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{arguments:?}: {told}{}", String::from_utf8_lossy(&output.stderr));
@@ -26,7 +26,7 @@ fn succeeds(home: &Home, arguments: &[&str]) -> String {
 }
 
 #[track_caller]
-fn fails(home: &Home, arguments: &[&str], says: &str) {
+pub fn fails(home: &Home, arguments: &[&str], says: &str) {
     let output = run(home, arguments);
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(!output.status.success() && told.contains(says), "{arguments:?}: {told}");

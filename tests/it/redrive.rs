@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use self::target::{Arrived, arrived};
 use crate::dead_letters::{command, spring};
+use crate::operator::{fails, succeeds};
 use crate::rig::home::{Home, Sillage};
 use crate::rig::http::{self, Answer};
 use crate::rig::kafka::{self, Draft, Kafka};
@@ -203,6 +204,56 @@ fn a_dry_run_says_where_each_would_go_and_where_it_is_off_nothing_is_sent() {
     assert!(text.contains("1 message"), "{text}");
     until("it is sent", PATIENCE, || (arrived(kafka, &orders).len() == 2).then_some(()));
     drop(sillage);
+}
+
+#[test]
+fn one_message_is_sent_back_as_somebody_edited_it_once_and_what_was_edited_goes_when_its_dead_letter_is_forgotten() {
+    let kafka = kafka::shared();
+    let orders = kafka.topic("redriven", 3);
+    let dead = format!("{orders}.DLT");
+    kafka.create(&dead, 1);
+    let body = json!({ "eventType": "OrderPlaced", "orderId": "order-7", "currency": "XXX" });
+    let origin = Draft { partition: Some(2), ..Draft::json("order-7", &body).header("tenant", Some(b"a")) };
+    kafka.send(&orders, &[origin]);
+    kafka.send(&dead, &[Draft { partition: Some(0), ..spring(&orders, 0, "com.shop.Unknown", "") }]);
+    let home = Home::new(&enabled(&kafka::source(kafka, &[&orders, &dead]), 20));
+    let sillage = home.serve();
+    sillage.records_when(&orders, 1, PATIENCE);
+    sillage.records_when(&dead, 1, PATIENCE);
+    let named = format!("main/{dead}/0@0");
+    let file = home.folder.path().join("value.json");
+    let given = ["redrive", &named, "--to", &orders, "--value-file", file.to_str().unwrap()];
+    let refused = post(&sillage, "redrives", &json!({ "dryRun": false, "topic": dead, "againUnknown": true, "value": "x".repeat(300_000) }));
+    assert!(refused.status == 409 && refused.text().contains("256 KiB"), "{}", refused.text());
+
+    fs::write(&file, [0xff, 0xfe]).unwrap();
+    fails(&home, &[&["dead-letters"], &given[..]].concat(), "is no UTF-8 text");
+
+    let value = json!({ "eventType": "OrderPlaced", "orderId": "order-7", "currency": "EUR" }).to_string();
+    fs::write(&file, &value).unwrap();
+    let shown = command(&home, &given);
+    assert!(shown.contains("-   \"currency\": \"XXX\"") && shown.contains("+   \"currency\": \"EUR\""), "{shown}");
+    assert_eq!(arrived(kafka, &orders).len(), 1, "nothing is sent yet");
+    let begun = command(&home, &[&given[..], &["--send", "--again-unknown", "--json"]].concat());
+    let id = serde_json::from_str::<Value>(&begun).unwrap()["id"].as_str().unwrap().to_owned();
+    let redrive = finished(&sillage, &id);
+    assert_eq!((&redrive["sent"], &redrive["edited"]), (&1.into(), &true.into()), "{redrive}");
+    let there = arrived(kafka, &orders);
+    let [origin, sent] = &there[..] else { panic!("{there:?}") };
+    assert_eq!(sent.value.as_deref(), Some(value.as_bytes()));
+    assert_eq!((sent.partition, &sent.key), (origin.partition, &origin.key));
+    assert!(sent.headers.starts_with(&origin.headers) && sent.headers.len() == origin.headers.len() + 2, "{sent:?}");
+
+    let edit = home.data().join("edits").join(&id);
+    assert!(edit.exists() && fs::read_to_string(home.data().join("journal")).unwrap().contains("\"edited\":\""));
+    assert!(!fs::read_to_string(home.data().join("journal")).unwrap().contains("EUR"), "the journal holds no payload");
+    let backup = home.folder.path().join("backup");
+    succeeds(&home, &["store", "backup", backup.to_str().unwrap()]);
+    assert!(backup.join("edits").join(&id).exists());
+    let forgotten = succeeds(&home, &["forget", "--query", &format!("topic:{dead}"), "--yes"]);
+    assert!(forgotten.contains("1 entry gone"), "{forgotten}");
+    assert!(!edit.exists(), "what was edited went with it");
+    assert_eq!(sillage.api(&format!("redrives/{id}"))["edit"], Value::Null);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
+use store::redrive::edit::EDIT_BYTES_MAX;
 
 pub use self::policy::bind_browsers;
 use crate::config::Role;
@@ -20,6 +21,9 @@ use crate::state::AppState;
 
 /// The largest body of a request to the console: forms and small JSON; events come in elsewhere.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The same where somebody sends a message that they edited: each byte may be three in a form, and room for the rest of it.
+const EDITED_BODY_BYTES_MAX: usize = 3 * EDIT_BYTES_MAX + BODY_BYTES_MAX;
 
 /// The field of every form that shows that the form is ours.
 pub const TOKEN_FIELD: &str = "token";
@@ -79,9 +83,13 @@ async fn posted(state: &AppState, visitor: Option<&Visitor>, request: Request) -
     }
     sender::check_origin(&state.door, request.headers())?;
     let (parts, body) = request.into_parts();
-    let body: Bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "That is too much")
-            .because("The console takes forms of at most 64 KiB. Events go to the OTLP port.")
+    let bytes_max = match parts.uri.path() {
+        "/redrive" | "/api/v1/redrives" => EDITED_BODY_BYTES_MAX,
+        _ => BODY_BYTES_MAX,
+    };
+    let body: Bytes = to_bytes(body, bytes_max).await.map_err(|_| {
+        let says = format!("It takes at most {} KiB here. Events go to the OTLP port.", bytes_max / 1024);
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "That is too much").because(&says)
     })?;
     // Nobody's browser sends a bearer token by itself, so nobody can be tricked into it.
     if visitor.is_none_or(|visitor| visitor.by != ShownBy::Token) {

@@ -18,6 +18,7 @@ mod traffic; // what the console was asked, and how long it took
 
 // What is shown.
 mod api; // the JSON API and the probes
+mod difference; // what somebody changed in a text
 mod drawing; // drawings as geometry
 mod page; // the pages
 mod redriving; // starts, pauses and cancels redrives

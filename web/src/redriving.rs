@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use store::dead_letters::Wanted;
+use store::redrive::edit;
 use store::redrive::ledger::{AGAIN_MAX, Course, MESSAGES_MAX};
 use store::redrive::said::{Asked, Said};
-use store::redrive::{self, DryRun, Wish};
+use store::redrive::{self, DryRun, Edit, Edits, Item, NotEdited, Plan, Redrive, Wish};
 use store::{Position, StoreError};
 
 use crate::door::Visitor;
@@ -29,6 +30,17 @@ pub struct Order {
     pub again: Vec<String>,
     /// Whether messages may be sent of which nobody knows who gets them again.
     pub again_unknown: bool,
+    /// What the one message's value is to be; `None` for what it is.
+    pub edited: Option<Edited>,
+}
+
+/// A value that somebody edited.
+#[derive(Clone, Debug)]
+pub enum Edited {
+    /// As a form in a browser sends it, with other ends of lines.
+    OfForm(String),
+    /// Byte for byte.
+    Exact(String),
 }
 
 /// What is to become of a redrive.
@@ -91,6 +103,10 @@ pub async fn start(state: &AppState, visitor: &Visitor, order: Order) -> Result<
     let run = redrive::dry_run(&*state.store, &state.board, state.decided().await?, config, &order.wish).await?;
     let letters = sendable(&run)?;
     confirmed(&run, &order)?;
+    let edit = match order.edited {
+        Some(edited) => edit(state, &run, edited).map_err(|error| NotDone::Conflict(error.to_string()))?,
+        None => None,
+    };
     let asked = Asked {
         messages: letters.len(),
         filter: described(&order.wish.wanted),
@@ -100,11 +116,46 @@ pub async fn start(state: &AppState, visitor: &Visitor, order: Order) -> Result<
         stop_after,
         again: order.again,
         again_unknown: order.again_unknown,
+        edited: None,
     };
     let who = name(visitor);
-    let id = state.redrives.ask(&state.journal, asked, &letters, who).await?;
+    let id = state.redrives.ask(&state.journal, asked, &letters, edit, who).await?;
     tracing::info!("{who} redrives {} dead letters: redrive {id}", letters.len());
     Ok((id, letters.len()))
+}
+
+/// What an edited value changes of the one message that would be sent; `None` where that is nothing.
+pub fn edit(state: &AppState, run: &DryRun, edited: Edited) -> Result<Option<Edit>, NotEdited> {
+    let (item, plan) = only(run)?;
+    let redaction = state.board.redaction();
+    let before = edit::editable(plan, &redaction)?;
+    let after = match edited {
+        Edited::OfForm(sent) => edit::of_form(&sent, before)?,
+        Edited::Exact(value) => value,
+    };
+    Edit::of(&item.letter.position, plan, after, &redaction)
+}
+
+/// What somebody edited of a redrive's one message; `None` where nothing was, or where it isn't kept any more.
+pub async fn edit_of(state: &AppState, redrive: &Redrive) -> Result<Option<Edit>, StoreError> {
+    if redrive.asked.edited.is_none() {
+        return Ok(None);
+    }
+    match Edits::beside(&state.journal).get(&redrive.id).await {
+        Err(StoreError::Damaged { .. }) => Ok(None),
+        read => read,
+    }
+}
+
+/// The one message that would be sent.
+pub fn only(run: &DryRun) -> Result<(&Item, &Plan), NotEdited> {
+    match &run.items[..] {
+        [item] if run.wanted.len() == 1 => {
+            // Where it can't be sent at all, that is told by itself.
+            item.outcome.as_ref().map(|plan| (item, plan)).map_err(|_| NotEdited::NotOne(0))
+        }
+        _ => Err(NotEdited::NotOne(run.wanted.len())),
+    }
 }
 
 /// Pauses a redrive, resumes it or cancels it. What is on its way already is not called back.
@@ -166,7 +217,7 @@ fn confirmed(run: &DryRun, order: &Order) -> Result<(), NotDone> {
         );
         return Err(NotDone::Conflict(says));
     }
-    if !order.again_unknown && run.items.iter().any(redrive::Item::again_is_unknown) {
+    if !order.again_unknown && run.items.iter().any(Item::again_is_unknown) {
         let says = "who would get some of it again isn't known, because no consumer group is seen: confirm that by `againUnknown`";
         return Err(NotDone::Conflict(says.to_owned()));
     }

@@ -1,10 +1,9 @@
 //! One message: what is to be sent, with its exact bytes, and only to whom somebody confirmed.
 
 use store::redrive::added::id_of;
-use store::redrive::{Item, Obstacle, Plan, Redrive};
+use store::redrive::{Edits, Item, NotEdited, Obstacle, Plan, Redrive};
 use store::{Place, StoreError};
 
-use super::Setup;
 use super::broker::{Broker, Outgoing};
 use super::job::Job;
 
@@ -45,13 +44,24 @@ pub async fn prepare(job: &Job<'_>, broker: &dyn Broker, number: usize) -> Resul
         Ok(plan) => plan,
         Err(obstacle) => return Ok(Prepared::Refused(obstacle.to_string())),
     };
-    let plan = if plan.is_redacted || job.setup.drops_silently {
-        match exact(job.setup, broker, plan).await {
+    let drops_silently = job.setup.board.redaction().is_silent;
+    let plan = if plan.is_redacted || drops_silently {
+        if redrive.asked.edited.is_some() {
+            return Ok(Prepared::Refused(NotEdited::HasGaps.to_string()));
+        }
+        match exact(broker, plan, drops_silently).await {
             Ok(plan) => plan,
             Err(prepared) => return Ok(prepared),
         }
     } else {
         plan
+    };
+    let plan = match &redrive.asked.edited {
+        None => plan,
+        Some(sha256) => match edited(job, plan, sha256).await? {
+            Ok(plan) => plan,
+            Err(why) => return Ok(Prepared::Refused(why.to_owned())),
+        },
     };
     // The board knows those partitions only that somebody leads: a key must not go elsewhere because a broker is down.
     let plan = match broker.partitions(plan.topic.clone()).await {
@@ -69,6 +79,16 @@ pub async fn prepare(job: &Job<'_>, broker: &dyn Broker, number: usize) -> Resul
     Ok(Prepared::Ready(Box::new(Ready { number, group, outgoing })))
 }
 
+/// With the value that somebody edited, where it is kept as it was; else why it can't be sent.
+async fn edited(job: &Job<'_>, plan: Plan, sha256: &str) -> Result<Result<Plan, &'static str>, StoreError> {
+    Ok(match Edits::beside(&job.setup.journal).get(&job.redrive.id).await {
+        Ok(Some(edit)) if edit.sha256() == *sha256 => Ok(plan.edited(&edit)),
+        Ok(Some(_)) | Err(StoreError::Damaged { .. }) => Err("its edited value was damaged: edit it once more"),
+        Ok(None) => Err("its edited value isn't kept any more: it went with the dead letter"),
+        Err(other) => return Err(other),
+    })
+}
+
 /// What keeps a message back that others would get again; `None` where nobody does, or somebody confirmed it.
 fn unconfirmed(item: &Item, redrive: &Redrive) -> Option<Prepared> {
     if item.again_is_unknown() && !redrive.asked.again_unknown {
@@ -79,7 +99,7 @@ fn unconfirmed(item: &Item, redrive: &Redrive) -> Option<Prepared> {
 }
 
 /// With the bytes that the broker has, where that is still the same record.
-async fn exact(setup: &Setup, broker: &dyn Broker, plan: Plan) -> Result<Plan, Prepared> {
+async fn exact(broker: &dyn Broker, plan: Plan, drops_silently: bool) -> Result<Plan, Prepared> {
     let Place::Offset { partition, offset } = plan.bytes_at.place else {
         return Err(Prepared::Refused(Obstacle::NotKafka.to_string()));
     };
@@ -90,7 +110,7 @@ async fn exact(setup: &Setup, broker: &dyn Broker, plan: Plan) -> Result<Plan, P
         Ok(Some(raw)) if raw.timestamp == plan.bytes_time && raw.problem.is_none() => {
             Ok(plan.with_bytes(raw.key, raw.body, &raw.headers))
         }
-        Ok(_) if setup.drops_silently && !plan.is_redacted => Err(Prepared::Refused(
+        Ok(_) if drops_silently && !plan.is_redacted => Err(Prepared::Refused(
             "a rule of [[redact]] may have taken something out of it, and the broker doesn't hold it any more"
                 .to_owned(),
         )),

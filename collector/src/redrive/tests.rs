@@ -5,12 +5,14 @@ use async_trait::async_trait;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use store::board::{ChannelStatus, SourceState, SourceStatus};
+use store::dead_letters::Decided;
 use store::fixture::{group, record};
 use store::memory::Memory;
 use store::record::Header;
-use store::redrive::Redrive;
+use store::redacted::Redaction;
 use store::redrive::ledger::{Course, Progress, Step as MessageStep};
 use store::redrive::said::{Asked, Said};
+use store::redrive::{Edit, Planning, Redrive};
 use store::{Checkpoint, Entry, Place, Position, Record, Timestamp};
 use tokio::sync::Notify;
 
@@ -152,15 +154,32 @@ impl World {
             journal: Journal::open(folder.path()).unwrap(),
             board: board(groups),
             brokers: BTreeMap::from([("main".into(), broker)]),
-            drops_silently: false,
             stop: CancellationToken::new(),
         };
         World { _folder: folder, setup, cluster }
     }
 
+    /// Has one message sent back with another value.
+    async fn ask_edited(&self, number: i64, value: &str) -> String {
+        let (redrives, dismissals) = (Redrives::default(), Dismissals::default());
+        let planning = Planning {
+            store: &*self.setup.store,
+            board: &self.setup.board,
+            decided: Decided { dismissals: &dismissals, redrives: &redrives },
+            redrives_max: 3,
+            overrides: false,
+            to: None,
+            id: "",
+        };
+        let plan = planning.item_at(&position(number)).await.unwrap().unwrap().outcome.unwrap();
+        let edit = Edit::of(&position(number), &plan, value.to_owned(), &Redaction::default()).unwrap();
+        let asked = Asked { rate: 1_000, stop_after: 5, ..Asked::default() };
+        redrives.ask(&self.setup.journal, asked, &[position(number)], edit, "ops").await.unwrap()
+    }
+
     async fn ask(&self, asked: Asked, letters: &[Position]) -> String {
         let asked = Asked { rate: 1_000, stop_after: 5, ..asked };
-        Redrives::default().ask(&self.setup.journal, asked, letters, "ops").await.unwrap()
+        Redrives::default().ask(&self.setup.journal, asked, letters, None, "ops").await.unwrap()
     }
 
     /// One life of the process: works until nothing more can be done, or until it is killed. Says whether it was.
@@ -242,6 +261,62 @@ proptest! {
             }
         });
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn an_edited_message_is_at_its_target_exactly_once_and_differs_by_its_value_only(
+        lucks in vec(luck(), 0..6),
+        value in "\\PC{1,40}",
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let world = World::of(dead(3), &[("billing", 2_000)]).await;
+            let id = world.ask_edited(2, &value).await;
+            *world.cluster.luck.lock().unwrap() = lucks.into();
+            while world.live(&id).await {}
+            let edited = world.cluster.kept.lock().unwrap().clone();
+            assert_eq!(edited.len(), 1);
+            let world = World::of(dead(3), &[("billing", 2_000)]).await;
+            let id = world.ask(Asked::default(), &[position(2)]).await;
+            world.live(&id).await;
+            let [Outgoing { topic, partition, key, headers, .. }] = &world.cluster.kept.lock().unwrap()[..] else {
+                panic!("one message")
+            };
+            let [one] = &edited[..] else { panic!("one message") };
+            assert_eq!(one.value.as_deref(), Some(value.as_bytes()));
+            assert_eq!((&one.topic, &one.partition, &one.key), (topic, partition, key));
+            let less_the_id = |headers: &[Header]| headers[..headers.len() - 1].to_vec();
+            assert_eq!(less_the_id(&one.headers), less_the_id(headers));
+        });
+    }
+}
+
+#[tokio::test]
+async fn an_edited_message_is_not_sent_where_its_edit_is_gone_damaged_or_made_of_what_lacks_something() {
+    let path = |world: &World, id: &str| world.setup.journal.folder().join("edits").join(id);
+    let why = async |world: &World, id: &str| {
+        world.live(id).await;
+        assert!(world.cluster.kept.lock().unwrap().is_empty(), "as it was it isn't sent either");
+        match &world.redrive(id).await.messages[0].step {
+            MessageStep::Refused(why) => why.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let world = World::of(dead(3), &[("billing", 2_000)]).await;
+    let id = world.ask_edited(0, "other").await;
+    std::fs::remove_file(path(&world, &id)).unwrap();
+    assert!(why(&world, &id).await.contains("isn't kept any more"));
+    let id = world.ask_edited(1, "other").await;
+    std::fs::write(path(&world, &id), b"rubbish").unwrap();
+    assert!(why(&world, &id).await.contains("damaged"));
+    let id = world.ask_edited(2, "other").await;
+    std::fs::copy(path(&world, &world.ask_edited(0, "another").await), path(&world, &id)).unwrap();
+    assert!(why(&world, &id).await.contains("damaged"), "it is another one's");
+    let id = world.ask_edited(2, "other").await;
+    world.setup.board.redacts(Redaction::new(true, |_| false));
+    assert!(why(&world, &id).await.contains("[[redact]]"));
 }
 
 #[tokio::test]
@@ -376,5 +451,7 @@ async fn it_waits_for_its_broker_and_does_nothing_when_it_is_not_enabled() {
     world.live(&id).await;
     assert_eq!(world.redrive(&id).await.progress().waiting, 1);
     world.setup.board.amend(&"main".into(), |status| status.state = SourceState::Up);
-    assert!(start(Setup { config: Config::default(), ..world.setup }).is_none());
+    let setup = Setup { config: Config::default(), ..world.setup };
+    setup.stop.cancel();
+    assert_eq!(start(setup).len(), 1, "only edits are looked after");
 }

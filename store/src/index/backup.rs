@@ -8,6 +8,7 @@ use std::path::Path;
 use super::inspect::numbered;
 use crate::engine::StoreError;
 use crate::file;
+use crate::redrive::edit;
 
 /// How many times the segments are copied anew because one was merged away meanwhile: merges are minutes apart.
 const ROUNDS_MAX: usize = 20;
@@ -49,6 +50,10 @@ pub fn backup(from: &Path, to: &Path) -> Result<Copied, StoreError> {
             copy(&from.join(name), &to.join(name), &mut copied)?;
         }
     }
+    // After the journal, which names them: they are durable before it does.
+    let (files, bytes) = edit::copy(from, to)?;
+    copied.files += files;
+    copied.bytes += bytes;
     for round in 1.. {
         if segments(&from.join("segments"), &to.join("segments"), &mut copied)? {
             break;

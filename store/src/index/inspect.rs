@@ -15,6 +15,7 @@ use super::state::State;
 use super::tombstones::Tombstones;
 use crate::engine::StoreError;
 use crate::file;
+use crate::redrive::edit;
 use crate::time::Timestamp;
 use crate::{journal, lag_series};
 
@@ -142,7 +143,8 @@ fn beside(folder: &Path, depth: Depth, inspection: &mut Inspection) -> Result<()
     }
     let journal = journal::look_through(folder)?;
     let lag = lag_series::look_through(folder)?;
-    for (name, what, looked) in [("journal", "lines", journal), ("lag", "pieces", lag)] {
+    let edits = edit::look_through(folder)?;
+    for (name, what, looked) in [("journal", "lines", journal), ("lag", "pieces", lag), ("edits", "files", edits)] {
         if looked.damaged > 0 {
             inspection.beside.push(format!("{name}: {} {what} can't be read", looked.damaged));
         }

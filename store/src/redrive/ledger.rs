@@ -10,6 +10,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use tokio::task::spawn_blocking;
 
+use super::edit::{Edit, Edits};
 use super::said::{self, Asked, Letters, Said, Sent};
 use crate::dead_letters::dismissal::{POSITIONS_PER_LINE, SaidPosition};
 use crate::engine::StoreError;
@@ -244,12 +245,14 @@ impl Redrives {
         (u32::try_from(sent.len()).unwrap_or(u32::MAX), sent.pop())
     }
 
-    /// Writes down that somebody wants these sent back, in this order, and gives the id. Durable when it returns.
+    /// Writes down that somebody wants these sent back, in this order, and gives the id. Durable when it returns. With an edit there is one
+    /// letter: the one that is edited.
     pub async fn ask(
         &self,
         journal: &Journal,
         asked: Asked,
         letters: &[Position],
+        edit: Option<Edit>,
         by: &str,
     ) -> Result<String, StoreError> {
         self.catch_up(journal).await?;
@@ -260,7 +263,11 @@ impl Redrives {
             return Err(StoreError::Refused { reason, retry_after: Duration::from_secs(60) });
         }
         let id = format!("{:x}", Timestamp::now().as_nanos());
-        Said::Asked(Asked { messages: letters.len(), ..asked }).append(journal, &id, by).await?;
+        let edited = edit.as_ref().map(Edit::sha256);
+        if let Some(edit) = edit {
+            Edits::beside(journal).keep(&id, edit).await?;
+        }
+        Said::Asked(Asked { messages: letters.len(), edited, ..asked }).append(journal, &id, by).await?;
         for some in letters.chunks(POSITIONS_PER_LINE) {
             let letters = Letters(some.iter().map(SaidPosition::of).collect());
             Said::Letters { letters }.append(journal, &id, by).await?;

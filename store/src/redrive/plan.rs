@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::added::{self, REDRIVE_COUNT};
+use super::edit::Edit;
 use super::murmur2;
 use crate::position::{Place, Position};
-use crate::record::{Header, Origin, Record};
+use crate::record::{BodyEncoding, Header, Origin, Record};
 use crate::redacted;
 use crate::time::Timestamp;
 
@@ -45,6 +46,8 @@ pub struct Plan {
     pub key: Option<Bytes>,
     /// The value, byte for byte.
     pub value: Option<Bytes>,
+    /// What the value is.
+    pub encoding: BodyEncoding,
     /// The origin's headers in their order, then how often it was redriven.
     pub headers: Vec<Header>,
     /// Names of the dead letter's headers that are left out.
@@ -190,6 +193,7 @@ pub fn plan(given: &Given<'_>) -> Result<Plan, Obstacle> {
         chosen_by,
         key: source.key.clone(),
         value: source.body.clone(),
+        encoding: source.encoding,
         headers: headers(&source.headers, &convention, redrive),
         removed,
         redrive,
@@ -216,6 +220,11 @@ impl Plan {
     pub fn among(self, partitions: u32) -> Plan {
         let (partition, chosen_by) = partition(self.origin_partition, self.key.as_deref(), partitions.max(1));
         Plan { partition, chosen_by, partitions, ..self }
+    }
+
+    /// The same with a value that somebody edited. Its key stays, so it goes where it would have gone.
+    pub fn edited(self, edit: &Edit) -> Plan {
+        Plan { value: Some(edit.after.clone().into()), ..self }
     }
 
     /// About how many bytes it takes.

@@ -40,6 +40,9 @@ pub struct Asked {
     pub again: Vec<String>,
     /// Whether messages may be sent of which nobody knows who gets them again.
     pub again_unknown: bool,
+    /// The SHA-256 of its one message's value, where somebody edited that; the value is in a file of its own.
+    #[serde(default)]
+    pub edited: Option<String>,
 }
 
 /// One line.

@@ -1,6 +1,8 @@
 //! What would be sent back of what died: `POST redrives` with
 //! `{"source", "topic", "consumer", "type", "cause", "state", "at": ["main/orders.DLT/0@16"], "to", "override"}`, each of which may be left out.
 //!
+//! With `"value"` the one message that is asked for is sent with that value in place of its own.
+//!
 //! A dry run, unless `"dryRun": false` asks for it to be sent. Then these may be given, too: `"again"`, the other groups that may get
 //! messages again, `"againUnknown"`, `"rate"` and `"stopAfter"`; and the answer is 202 with the redrive's id.
 
@@ -13,14 +15,15 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use store::redrive::{self, DryRun, Item, Plan, Wish};
+use store::redrive::{self, DryRun, Edit, Item, Plan, Wish};
 
 use super::answer::{self, ENTRIES_MAX};
 use super::problem::{Problem, read_body};
 use super::view::PositionView;
+use crate::difference::Difference;
 use crate::door::Visitor;
 use crate::page::dead_letters::asked::Asked;
-use crate::redriving::{self, NotDone, Order};
+use crate::redriving::{self, Edited, NotDone, Order};
 use crate::state::AppState;
 
 /// What is to be sent back, and how.
@@ -46,6 +49,7 @@ struct Body {
     again_unknown: bool,
     rate: Option<u32>,
     stop_after: Option<u32>,
+    value: Option<String>,
 }
 
 fn yes() -> bool {
@@ -66,8 +70,33 @@ struct DryRunView<'a> {
     /// Of how many messages on their way to their origin's topic nobody can say who has processed them.
     again_unknown: usize,
     obstacles: Vec<ObstacleView>,
+    /// What the given value changes; null where none is given, or where it is what the message has.
+    edit: Option<EditView>,
     items: Vec<ItemView<'a>>,
     cut: Option<&'a str>,
+}
+
+/// What becomes of a message's value.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EditView {
+    bytes_before: usize,
+    bytes_after: usize,
+    /// Line by line, each with `- `, `+ ` or two spaces before it; JSON is laid out, one value a line.
+    difference: String,
+    /// What somebody should know before it is sent.
+    warning: Option<String>,
+}
+
+impl From<&Edit> for EditView {
+    fn from(edit: &Edit) -> EditView {
+        EditView {
+            bytes_before: edit.before.len(),
+            bytes_after: edit.after.len(),
+            difference: Difference::between(&edit.before, &edit.after).to_text(),
+            warning: edit.warning(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -127,14 +156,25 @@ pub async fn act(
     let mut body: Body = read_body(&body)?;
     let (sends, again, again_unknown) = (!body.dry_run, std::mem::take(&mut body.again), body.again_unknown);
     let (rate, stop_after) = (body.rate, body.stop_after);
+    let edited = body.value.take().map(Edited::Exact);
     let wish = wish(body)?;
     if sends {
-        let order = Order { wish, rate, stop_after, again, again_unknown };
+        let order = Order { wish, rate, stop_after, again, again_unknown, edited };
         let (id, messages) = redriving::start(&state, &visitor, order).await?;
         return Ok(all::accepted(&state, &id, messages));
     }
     let run = redrive::dry_run(&*state.store, &state.board, state.decided().await?, &state.redrive, &wish).await?;
-    answer::json(run.items.len(), move || serde_json::to_vec(&DryRunView::from(&run))).await
+    let edit = match edited {
+        Some(edited) => {
+            redriving::edit(&state, &run, edited).map_err(|error| Problem::unreadable(error.to_string()))?
+        }
+        None => None,
+    };
+    answer::json(run.items.len(), move || {
+        let edit = edit.as_ref().map(EditView::from);
+        serde_json::to_vec(&DryRunView { edit, ..DryRunView::from(&run) })
+    })
+    .await
 }
 
 impl From<NotDone> for Problem {
@@ -191,6 +231,7 @@ impl<'a> From<&'a DryRun> for DryRunView<'a> {
             again: tally(again).into_iter().map(|(group, messages)| AgainView { group, messages }).collect(),
             again_unknown: run.items.iter().filter(|item| item.again_is_unknown()).count(),
             obstacles: tally(obstacles).into_iter().map(|(why, messages)| ObstacleView { why, messages }).collect(),
+            edit: None,
             items: run.items.iter().take(ENTRIES_MAX).map(ItemView::from).collect(),
             cut: run.cut.as_deref(),
         }

@@ -6,7 +6,7 @@ mod delivery; // who was delivered what, as rows
 pub mod detail; // one entry of it, in full
 pub mod headline; // what a flow is called and what came of it
 mod nothing; // what is said where nothing is known
-mod payload; // a body as people read it
+pub mod payload; // a body as people read it
 mod rows; // records and logs as rows
 mod story; // what happened, as a table
 mod tab; // what of it is shown

@@ -1,5 +1,6 @@
 //! What would sending dead letters back do, and to whom? And then: send them.
 
+mod editing; // the one message, edited before it is sent
 pub mod one; // how far is one redrive, and what became of what it sent?
 
 use std::collections::BTreeMap;
@@ -12,11 +13,12 @@ use store::engine::Cursor;
 use store::redrive::plan::{ChosenBy, Target};
 use store::redrive::{self, DryRun, Item, Wish};
 
+use self::editing::Editing;
 use crate::door::Visitor;
 use crate::href::{Href, Links};
 use crate::page::dead_letters::asked::{self, Asked};
 use crate::page::{Frame, Problem, render};
-use crate::redriving::{self, NotDone, Order};
+use crate::redriving::{self, Edited, NotDone, Order};
 use crate::state::AppState;
 use crate::wording;
 
@@ -49,6 +51,14 @@ struct Page {
     again: Vec<(String, usize)>,
     again_unknown: usize,
     obstacles: Vec<(String, usize)>,
+    /// Where there is one message: its value.
+    editing: Option<Editing>,
+    /// The value that somebody looked at and that is sent.
+    edited: Option<String>,
+    /// Whether what is shown is what would be sent.
+    can_send: bool,
+    /// The same dry run without an edit.
+    start: Href,
     rows: Vec<Row>,
     rows_left: usize,
 }
@@ -94,6 +104,11 @@ impl Wanted {
 /// `GET /redrive`: what would be sent; nothing is.
 pub async fn show(State(state): State<AppState>, RawQuery(query): RawQuery, frame: Frame) -> Result<Response, Problem> {
     let wanted = Wanted::read(query.as_deref().unwrap_or_default(), &frame)?;
+    look(&state, wanted, None, frame).await
+}
+
+/// The page of a dry run, with an edited value where somebody looks at one.
+async fn look(state: &AppState, wanted: Wanted, edited: Option<&str>, frame: Frame) -> Result<Response, Problem> {
     let decided = state.decided().await?;
     let run = redrive::dry_run(&*state.store, &state.board, decided, &state.redrive, &wanted.wish()).await?;
     let href = wanted.asked.of_api(Links::below("").dead_letters()).to_string();
@@ -102,7 +117,13 @@ pub async fn show(State(state): State<AppState>, RawQuery(query): RawQuery, fram
     let sendable = run.items.iter().filter(|item| item.outcome.is_ok()).count();
     let again = run.items.iter().flat_map(|item| item.again.iter().flatten().cloned());
     let obstacles = run.items.iter().filter_map(|item| Some(item.outcome.as_ref().err()?.to_string()));
+    let editing = Editing::of(state, &run, edited).filter(|_| state.redrive.enabled);
+    let start = wanted.asked.of_api(frame.links.redrive()).with("to", &wanted.to);
     Ok(render(&Page {
+        edited: editing.as_ref().filter(|editing| editing.is_edited()).map(|editing| editing.value.clone()),
+        // What somebody edited, and what can't be sent so, must not be sent as it was by mistake.
+        can_send: edited.is_none() || editing.as_ref().is_some_and(|editing| editing.refused.is_none()),
+        start: if wanted.overrides { start.with("override", "yes") } else { start },
         is_enabled: state.redrive.enabled,
         back: wanted.asked.page(&frame.links),
         kept: asked::pairs(asked).collect(),
@@ -121,6 +142,7 @@ pub async fn show(State(state): State<AppState>, RawQuery(query): RawQuery, fram
         again: tally(again),
         again_unknown: run.items.iter().filter(|item| item.again_is_unknown()).count(),
         obstacles: tally(obstacles),
+        editing,
         rows: run.items.iter().take(ROWS).map(|item| row(item, &frame)).collect(),
         rows_left: run.wanted.len().saturating_sub(ROWS),
         cut: run.cut,
@@ -128,7 +150,7 @@ pub async fn show(State(state): State<AppState>, RawQuery(query): RawQuery, fram
     }))
 }
 
-/// `POST /redrive`: has it sent, and goes to the page that follows it.
+/// `POST /redrive`: has it sent, and goes to the page that follows it; or shows what somebody edited, which no address could hold.
 pub async fn act(
     State(state): State<AppState>,
     Extension(visitor): Extension<Visitor>,
@@ -147,7 +169,12 @@ pub async fn act(
         let says = "The form doesn't say which dead letters it showed. Nothing was sent.";
         return Err(wrong(StatusCode::BAD_REQUEST, says, &frame));
     }
+    let value = values("value").next();
+    if values("do").next().as_deref() == Some("look") {
+        return look(&state, wanted, value.as_deref(), frame).await;
+    }
     let order = Order {
+        edited: value.map(Edited::OfForm),
         wish: wanted.wish(),
         rate: number("rate").transpose().map_err(unreadable)?,
         stop_after: number("stop_after").transpose().map_err(unreadable)?,

@@ -16,7 +16,7 @@ async fn what_became_of_each_message_is_known_after_a_restart() {
     let journal = Journal::open(folder.path()).unwrap();
     let redrives = Redrives::read(&journal).unwrap();
     let asked = Asked { rate: 20, again: vec!["shipping".to_owned()], ..Asked::default() };
-    let id = redrives.ask(&journal, asked, &letters(200), "ops").await.unwrap();
+    let id = redrives.ask(&journal, asked, &letters(200), None, "ops").await.unwrap();
     let sending = |number| Sending { number, topic: "orders".to_owned(), partition: 3, end: 17, group: None };
     say(&journal, &id, Said::Sending { messages: (0..4).map(sending).collect() }).await;
     let fates = [
@@ -63,7 +63,7 @@ async fn what_was_cancelled_goes_on_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path()).unwrap();
     let redrives = Redrives::default();
-    let id = redrives.ask(&journal, Asked::default(), &letters(1), "ops").await.unwrap();
+    let id = redrives.ask(&journal, Asked::default(), &letters(1), None, "ops").await.unwrap();
     for said in [Said::Paused { why: String::new() }, Said::Resumed, Said::Cancelled, Said::Resumed] {
         say(&journal, &id, said).await;
     }

@@ -13,6 +13,7 @@ use store::redrive::Redrive;
 use store::redrive::ledger::{Course, Message, Progress, Step, Target};
 use store::redrive::outcome::{self, After, Outcome};
 
+use super::EditView;
 use crate::api::answer::{self, ENTRIES_MAX};
 use crate::api::problem::{Problem, read_body};
 use crate::api::view::{PositionView, Time};
@@ -41,6 +42,8 @@ struct RedriveView<'a> {
     stop_after: u32,
     r#override: bool,
     again: &'a [String],
+    /// Whether somebody edited its one message.
+    edited: bool,
     messages: usize,
     waiting: usize,
     sent: usize,
@@ -57,6 +60,8 @@ struct WholeView<'a> {
     redrive: RedriveView<'a>,
     /// What became of what was sent.
     outcome: OutcomeView<'a>,
+    /// What was edited; null where nothing was, or where that isn't kept any more.
+    edit: Option<EditView>,
     items: Vec<MessageView<'a>>,
 }
 
@@ -146,11 +151,13 @@ pub fn accepted(state: &AppState, id: &str, messages: usize) -> Response {
 
 async fn whole(state: AppState, redrive: Arc<Redrive>) -> Result<Response, Problem> {
     let outcome = outcome::follow(&*state.store, &state.board, &redrive).await?;
+    let edit = redriving::edit_of(&state, &redrive).await?;
     answer::json(redrive.messages.len(), move || {
         let items = redrive.messages.iter().enumerate();
         let items = items.map(|(number, message)| MessageView::of(number, message, &outcome)).collect();
         let outcome = OutcomeView::of(&outcome);
-        serde_json::to_vec(&WholeView { redrive: RedriveView::of(&redrive, &state), outcome, items })
+        let edit = edit.as_ref().map(EditView::from);
+        serde_json::to_vec(&WholeView { redrive: RedriveView::of(&redrive, &state), outcome, edit, items })
     })
     .await
 }
@@ -175,6 +182,7 @@ impl<'a> RedriveView<'a> {
             stop_after: asked.stop_after,
             r#override: asked.overrides,
             again: &asked.again,
+            edited: asked.edited.is_some(),
             messages: asked.messages,
             waiting,
             sent,

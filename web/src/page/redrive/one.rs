@@ -13,6 +13,7 @@ use store::redrive::outcome::{self, After, Outcome};
 use store::{Position, SourceName};
 
 use super::not_done;
+use crate::difference::Difference;
 use crate::door::Visitor;
 use crate::href::{Href, Links};
 use crate::page::dead_letters::asked;
@@ -56,6 +57,10 @@ struct Page {
     can_resume: bool,
     is_open: bool,
     here: Href,
+    /// What was edited of its message.
+    difference: Option<Difference>,
+    /// Whether it was edited, and what isn't kept any more.
+    lost_edit: bool,
     rows: Vec<Row>,
     earlier: Option<Href>,
     later: Option<Href>,
@@ -83,6 +88,7 @@ pub async fn show(
     state.redrives.catch_up(&state.journal).await?;
     let redrive = state.redrives.get(&id).ok_or_else(|| not_done(NotDone::NotFound, &frame))?;
     let outcome = outcome::follow(&*state.store, &state.board, &redrive).await?;
+    let edit = redriving::edit_of(&state, &redrive).await?;
     let here = frame.links.redrive_of(&id);
     let from = params.from.min(redrive.messages.len());
     let page = |from: usize| here.clone().with("from", &from.to_string());
@@ -113,6 +119,8 @@ pub async fn show(
         earlier: (from > 0).then(|| page(from.saturating_sub(ROWS))),
         later: (from + ROWS < redrive.messages.len()).then(|| page(from + ROWS)),
         here: here.clone(),
+        lost_edit: redrive.asked.edited.is_some() && edit.is_none(),
+        difference: edit.map(|edit| Difference::shown(&edit.before, &edit.after)),
         id,
         frame,
     });
@@ -156,6 +164,7 @@ fn facts(redrive: &Redrive) -> Vec<String> {
         format!("at most {} a second", asked.rate),
         format!("pauses when {} died again", asked.stop_after),
     ];
+    facts.extend(asked.edited.as_ref().map(|_| "edited".to_owned()));
     facts.extend(asked.to.as_ref().map(|to| format!("to {to}")));
     if !asked.again.is_empty() {
         facts.push(format!("{} may get messages again", wording::names(&asked.again)));

@@ -37,6 +37,7 @@ fn board(groups: &[(&str, i64)]) -> Arc<Board> {
 async fn console(enabled: bool) -> Console {
     let letter = |offset: i64| {
         let dead = record("orders.DLT", 0, offset).key(&format!("order-{offset}")).dead("billing", "declined");
+        let dead = dead.body(r#"{"orderId":"order-1","currency":"XXX"}"#);
         dead.from("orders", 1, offset + 10).at(offset as f64).entry()
     };
     let lost = record("orders.DLT", 0, 9).dead("billing", "declined").from("lost", 0, 1).at(9.0).entry();
@@ -89,6 +90,63 @@ async fn where_it_is_off_the_page_says_how_to_switch_it_on_and_nothing_can_be_se
     assert_eq!(refused.status, 403);
     refused.shows("set enabled = true in [redrive]");
     assert!(!console.journal().contains("redrive"));
+}
+
+/// The value in the form, as a browser has it: less the newline that HTML takes off the beginning.
+fn in_form(page: &Answer) -> String {
+    let (_, rest) = page.body.split_once("name=\"value\"").unwrap();
+    let (_, text) = rest.split_once(">\n").unwrap();
+    let text = text.split_once("</textarea>").unwrap().0;
+    text.replace("&#34;", "\"").replace("&quot;", "\"").replace("&#38;", "&")
+}
+
+#[tokio::test]
+async fn one_message_is_edited_shown_as_a_difference_and_sent_so_and_that_is_kept() {
+    let console = console(true).await;
+    console.page("/redrive?topic=orders.DLT").await.hides("Edit its value").shows("where it is the only one");
+    let page = console.page("/redrive?at=main/orders.DLT/0@3").await;
+    let value = in_form(&page);
+    assert_eq!(value, r#"{"orderId":"order-1","currency":"XXX"}"#);
+    let same = send(&console, &page, &[("do", "look"), ("value", &value)]).await;
+    same.shows("Nothing is changed").shows("Send 1 message").hides("edited");
+    let broken = send(&console, &page, &[("do", "look"), ("value", "{\"<b>\r\n")]).await;
+    broken.shows("it was JSON, and isn't any more").shows("+ {\"<b>").shows("Send 1 message, edited");
+    assert!(!console.journal().contains("redrive"), "a look is no order");
+
+    let fixed = value.replace("XXX", "EUR");
+    let page = send(&console, &page, &[("do", "look"), ("value", &fixed)]).await;
+    page.shows("- \"currency\": \"XXX\"").shows("+ \"currency\": \"EUR\"").hides("isn't any more");
+    let begun = send(&console, &page, &[("value", &fixed)]).await;
+    assert_eq!(begun.status, 303, "{}", begun.body);
+    let address = begun.header("location").to_owned();
+    let one = console.page(&address).await;
+    one.shows("Edited before it was sent").shows("- \"currency\": \"XXX\"").shows("by operator");
+    assert!(!console.journal().contains("EUR") && console.journal().contains("\"edited\":\""), "no payload in it");
+    let id = address.rsplit('/').next().unwrap();
+    let told: Value = serde_json::from_str(&console.get(&format!("/api/v1/redrives/{id}")).await.body).unwrap();
+    assert_eq!((&told["edited"], &told["edit"]["warning"]), (&json!(true), &json!(null)), "{told}");
+    assert!(told["edit"]["difference"].as_str().unwrap().contains("+   \"currency\": \"EUR\"\n"), "{told}");
+    std::fs::remove_dir_all(console.book().folder().join("edits")).unwrap();
+    console.page(&address).await.shows("What was edited isn't kept any more");
+}
+
+#[tokio::test]
+async fn an_edit_that_can_not_be_sent_is_refused_and_what_was_written_is_not_lost() {
+    let console = console(true).await;
+    let page = console.page("/redrive?at=main/orders.DLT/0@3").await;
+    let long = format!("{{\"x\":\"{}\"}}", "é".repeat(140_000));
+    let refused = send(&console, &page, &[("do", "look"), ("value", &long)]).await;
+    assert_eq!(refused.status, 200);
+    refused.shows("values of more than 256 KiB can't be edited").hides("Send 1 message");
+    assert!(refused.body.contains(&"é".repeat(140_000)), "it is still in the form");
+    assert_eq!(send(&console, &page, &[("value", &long)]).await.status, 409);
+    let all = console.page("/redrive?topic=orders.DLT").await;
+    let refused = send(&console, &all, &[("again", "shipping"), ("value", "x")]).await;
+    assert_eq!(refused.status, 409);
+    refused.shows("an edit is of one message, and this is about 4");
+    assert!(!console.journal().contains("redrive"));
+    let too_much = send(&console, &page, &[("value", &"x".repeat(2 << 20))]).await;
+    assert_eq!(too_much.status, 413);
 }
 
 #[tokio::test]
