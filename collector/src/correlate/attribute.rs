@@ -4,9 +4,9 @@
 //! (open-telemetry/semantic-conventions : docs/messaging/kafka.md), so old names stay on the wire for years.
 //! [`TABLE`] has one row a concept. To teach Sillage a name, add it to its row: the tests walk the table.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use foldhash::HashMap;
 use store::Value;
 use store::value::{Attributes, Text};
 
@@ -141,7 +141,7 @@ pub const TABLE: &[Row] = &[
 
 /// By name: the concept, and the name's rank within its row.
 static CONCEPTS: LazyLock<HashMap<&'static str, (Concept, usize)>> = LazyLock::new(|| {
-    let mut concepts = HashMap::new();
+    let mut concepts = HashMap::default();
     for row in TABLE {
         for (rank, name) in row.names.iter().enumerate() {
             concepts.insert(*name, (row.concept, rank));

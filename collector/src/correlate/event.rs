@@ -5,9 +5,9 @@
 pub mod table; // the names
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use foldhash::HashMap;
 use store::TraceId;
 use store::record::{Cause, CauseKind, Event, Header, TraceContext};
 
@@ -34,7 +34,7 @@ const CAUSES_MAX: usize = 16;
 const VALUE_BYTES_MAX: usize = 1_024;
 
 static HEADER_ROWS: LazyLock<HashMap<String, Vec<&'static Row>>> = LazyLock::new(|| {
-    let mut rows: HashMap<String, Vec<&Row>> = HashMap::new();
+    let mut rows: HashMap<String, Vec<&Row>> = HashMap::default();
     for row in HEADERS {
         rows.entry(row.name.to_ascii_lowercase()).or_default().push(row);
     }

@@ -8,9 +8,9 @@ pub mod name; // what a topic's name suggests
 pub mod own; // `[[convention]]`
 pub mod table; // the conventions
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use foldhash::HashMap;
 use store::Timestamp;
 use store::record::{Failure, Fate, Header, Origin};
 
@@ -27,7 +27,7 @@ const TEXT_BYTES_MAX: usize = 64 << 10;
 type Place = (usize, usize);
 
 static PLACES: LazyLock<HashMap<String, Vec<Place>>> = LazyLock::new(|| {
-    let mut places: HashMap<String, Vec<Place>> = HashMap::new();
+    let mut places: HashMap<String, Vec<Place>> = HashMap::default();
     for (index, convention) in CONVENTIONS.iter().enumerate() {
         for (row, held) in convention.rows.iter().enumerate() {
             places.entry(held.name.to_ascii_lowercase()).or_default().push((index, row));

@@ -3,9 +3,9 @@
 //! Each format is a row: the headers it is made of and how they are read. The first row that gives a context wins; one that
 //! is there but can't be read is told as a problem, and the next row is tried.
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use foldhash::HashMap;
 use serde::Deserialize;
 use store::record::{Header, TraceContext};
 use store::{SpanId, TraceId};

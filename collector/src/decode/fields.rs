@@ -3,10 +3,10 @@
 //! Everything else is only checked to be JSON: a body of a kilobyte costs about a microsecond and hardly an allocation.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::LazyLock;
 
+use foldhash::HashMap;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::correlate::event::table::BODY;
@@ -32,7 +32,7 @@ pub struct Found<'a> {
 const INNER: [&str; 5] = ["data", "message", "metadata", "meta", "payload"];
 
 static ROWS: LazyLock<HashMap<&str, Vec<usize>>> = LazyLock::new(|| {
-    let mut rows: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut rows: HashMap<&str, Vec<usize>> = HashMap::default();
     for (index, row) in BODY.iter().enumerate() {
         rows.entry(row.name).or_default().push(index);
     }

@@ -1,6 +1,6 @@
 //! Names whose values are taken out, prepared so that the many names that are none of them cost next to nothing.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::Action;
 

@@ -28,7 +28,7 @@ impl<'a> Iterator for Words<'a> {
 
     fn next(&mut self) -> Option<Cow<'a, str>> {
         loop {
-            let start = run_of(self.rest, |c| !c.is_alphanumeric());
+            let start = run_of(self.rest, Class::Apart, |c| !c.is_alphanumeric());
             let rest = &self.rest[start..];
             if rest.is_empty() {
                 return None;
@@ -53,6 +53,9 @@ const UUID_BYTES: usize = 36;
 /// Whether the text begins with a UUID that ends where a word ends.
 fn is_uuid_at_start(text: &str) -> bool {
     let Some(uuid) = text.as_bytes().get(..UUID_BYTES) else { return false };
+    if uuid[8] != b'-' {
+        return false;
+    }
     let shaped = uuid.iter().enumerate().all(|(at, byte)| match at {
         8 | 13 | 18 | 23 => *byte == b'-',
         _ => byte.is_ascii_hexdigit(),
@@ -62,24 +65,58 @@ fn is_uuid_at_start(text: &str) -> bool {
 
 /// The run of letters and digits at the start, and whether it is in lower case already (true only for plain ASCII).
 fn first_run(text: &str) -> (&str, bool) {
+    let plain = while_of(text.as_bytes(), Class::Plain);
+    if plain > 0 && text.as_bytes().get(plain).is_none_or(|byte| CLASSES[usize::from(*byte)] == Class::Apart) {
+        return (&text[..plain], true);
+    }
     if let Some(ideograph) = text.chars().next().filter(|c| is_ideograph(*c)) {
         return (&text[..ideograph.len_utf8()], false);
     }
-    let run = &text[..run_of(text, |c| c.is_alphanumeric() && !is_ideograph(c))];
-    (run, run.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
+    (&text[..run_of(text, Class::Plain, |c| c.is_alphanumeric() && !is_ideograph(c))], false)
 }
 
-/// How many bytes at the start are of such characters. Most text is ASCII, of which nothing need be decoded.
-fn run_of(text: &str, such: impl Fn(char) -> bool) -> usize {
+/// What a byte is by itself. Most text is ASCII in lower case, and nearly all that is searched for was split into words once:
+/// so a table tells that much.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// ASCII that is no letter and no digit.
+    Apart,
+    /// An ASCII digit or small letter.
+    Plain,
+    /// A capital, or a part of a character that is no ASCII.
+    Other,
+}
+
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let c = byte as u8;
+        if c.is_ascii_lowercase() || c.is_ascii_digit() {
+            classes[byte] = Class::Plain;
+        } else if !c.is_ascii_uppercase() {
+            classes[byte] = Class::Apart;
+        }
+        byte += 1;
+    }
+    classes
+};
+
+/// How many bytes at the start are of a class.
+fn while_of(bytes: &[u8], class: Class) -> usize {
+    bytes.iter().position(|byte| CLASSES[usize::from(*byte)] != class).unwrap_or(bytes.len())
+}
+
+/// How many bytes at the start are of such characters, to which all of a class belong.
+fn run_of(text: &str, class: Class, such: impl Fn(char) -> bool) -> usize {
     let mut at = 0;
-    while let Some(byte) = text.as_bytes().get(at) {
-        let c = if byte.is_ascii() { Some(char::from(*byte)) } else { text[at..].chars().next() };
-        match c {
+    loop {
+        at += while_of(&text.as_bytes()[at..], class);
+        match text[at..].chars().next() {
             Some(c) if such(c) => at += c.len_utf8(),
-            _ => break,
+            _ => return at,
         }
     }
-    at
 }
 
 /// In lower case, char by char: a word's beginning is folded like the word, whatever follows. What a capital leaves besides letters

@@ -5,9 +5,9 @@
 //! own name says what it is for.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use foldhash::HashMap;
 use store::record::{Failure, Fate, Header};
 
 use super::own::Own;
