@@ -223,7 +223,11 @@ fn one_message_is_sent_back_as_somebody_edited_it_once_and_what_was_edited_goes_
     let named = format!("main/{dead}/0@0");
     let file = home.folder.path().join("value.json");
     let given = ["redrive", &named, "--to", &orders, "--value-file", file.to_str().unwrap()];
-    let refused = post(&sillage, "redrives", &json!({ "dryRun": false, "topic": dead, "againUnknown": true, "value": "x".repeat(300_000) }));
+    let refused = post(
+        &sillage,
+        "redrives",
+        &json!({ "dryRun": false, "topic": dead, "againUnknown": true, "value": "x".repeat(300_000) }),
+    );
     assert!(refused.status == 409 && refused.text().contains("256 KiB"), "{}", refused.text());
 
     fs::write(&file, [0xff, 0xfe]).unwrap();

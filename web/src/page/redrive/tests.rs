@@ -83,7 +83,7 @@ async fn it_is_shown_first_what_goes_where_who_gets_it_again_and_what_stays() {
 async fn where_it_is_off_the_page_says_how_to_switch_it_on_and_nothing_can_be_sent() {
     let console = console(false).await;
     let page = console.page("/redrive").await;
-    page.shows("Sending is off").shows("enabled = true").hides("Send them");
+    page.shows("Sending is off").shows("enabled = true").hides("name=\"rate\"");
     let token = value(&console.page("/dead-letters").await, "token");
     let fields = [("token", token.as_str()), ("asked", ""), ("newest", &value(&page, "newest"))];
     let refused = console.post("/redrive", &fields).await;
