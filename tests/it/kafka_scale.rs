@@ -116,8 +116,11 @@ fn as_many_partitions_as_there_are_are_all_read_and_none_is_late() {
         (sillage.api("status")["store"]["records"] == 2 * topics.len() * PARTITIONS_A_TOPIC).then_some(())
     });
     assert!(sent.elapsed() < Duration::from_secs(30), "{:?}", sent.elapsed());
-    let status = &sillage.api("status")["sources"][0];
-    assert_eq!((&status["state"], &status["error"]), (&"up".into(), &serde_json::Value::Null), "{status}");
+    for _ in 0..20 {
+        let status = &sillage.api("status")["sources"][0];
+        assert_eq!((&status["state"], &status["error"]), (&"up".into(), &serde_json::Value::Null), "{status}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
     sillage.stop();
     kafka.down();
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// The fewest digits that a card's number has.
-const DIGITS_MIN: usize = 13;
+pub(super) const DIGITS_MIN: usize = 13;
 
 /// The most digits that are looked for. Numbers of 17 to 19 digits are allowed, but hardly issued, and every 64-bit id has as many.
 const DIGITS_MAX: usize = 16;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::memchr2_iter;
+use memchr::{memchr2, memchr2_iter};
 use regex::bytes::Regex;
 
 use super::names::{Extent, Place};
@@ -21,6 +21,9 @@ pub(super) struct Pattern {
 impl Redactor {
     /// A text without what is to be taken out; `None` where it may stay as it is.
     pub(super) fn text(&self, text: &[u8]) -> Option<Vec<u8>> {
+        if self.is_harmless(text) {
+            return None;
+        }
         let mut text = Cow::Borrowed(text);
         let mut edits = Vec::new();
         self.named(&text, &mut edits);
@@ -32,6 +35,12 @@ impl Redactor {
             Cow::Borrowed(_) => None,
             Cow::Owned(text) => Some(text),
         }
+    }
+
+    /// Whether nothing can stand in a text, as in most numbers and words of a body: it is too short for a card's number, and has no sign
+    /// between a name and a value.
+    fn is_harmless(&self, text: &[u8]) -> bool {
+        self.patterns.is_empty() && text.len() < card::DIGITS_MIN && memchr2(b'=', b':', text).is_none()
     }
 
     /// Takes out what the patterns match, wherever it stands.

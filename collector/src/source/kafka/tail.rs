@@ -43,8 +43,20 @@ const SURVEY_EVERY: Duration = Duration::from_secs(3);
 /// How soon we look again after something went wrong.
 const SURVEY_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long the brokers may take to answer a survey.
+/// How long the brokers may take to answer a question of a survey.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How much longer for each partition that they are asked about: a small broker needs seconds for ten thousand, and to take it for one
+/// that is down would have all of them checked anew.
+const ANSWER_A_PARTITION: Duration = Duration::from_millis(1);
+
+/// How many partitions make the brokers' time longer at most.
+const PATIENT_PARTITIONS_MAX: usize = 20_000;
+
+/// How long the brokers may take to answer a question about so many partitions.
+fn answer_within(partitions: usize) -> Duration {
+    ANSWER_WITHIN + ANSWER_A_PARTITION * partitions.min(PATIENT_PARTITIONS_MAX) as u32
+}
 
 /// How long a poll waits when nothing has come: the longest that a stop has to wait.
 const POLL_IDLE: Duration = Duration::from_millis(100);

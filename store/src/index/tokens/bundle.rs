@@ -26,6 +26,7 @@ pub struct Tokens {
     piece_terms: Vec<u32>,
     piece_ids: Vec<u32>,
     hasher: RandomState,
+    met: Met,
     /// The bundle that is being put together, counted from 1, how many plain terms it has, and its ids.
     bundle: u32,
     n_terms: usize,
@@ -44,6 +45,30 @@ struct Piece {
     bundle: u32,
 }
 
+/// The words of long pieces that were met lately, by hash, each with the last bundle that has it: a list in a body names the same fields
+/// for each of its items. Like [`Tokens::pieces`] it goes by hashes alone.
+#[derive(Debug)]
+struct Met(Box<[(u64, u32); MET]>);
+
+/// How many words are remembered so, each at the place that its hash gives: few enough to stay in the processor's own memory.
+const MET: usize = 1_024;
+
+impl Default for Met {
+    fn default() -> Met {
+        Met(Box::new([(0, 0); MET]))
+    }
+}
+
+impl Met {
+    /// Whether a bundle may lack this word yet; from now on it doesn't.
+    fn is_new(&mut self, hash: u64, bundle: u32) -> bool {
+        let place = &mut self.0[hash as usize % MET];
+        let is_new = *place != (hash, bundle);
+        *place = (hash, bundle);
+        is_new
+    }
+}
+
 /// How many split pieces are remembered; with more, all are forgotten and split again. Ids are pieces too, and never met again.
 const PIECES_MAX: usize = 1 << 18;
 
@@ -58,6 +83,7 @@ impl Default for Tokens {
             piece_terms: Vec::new(),
             piece_ids: Vec::new(),
             hasher: RandomState::default(),
+            met: Met::default(),
             bundle: 1,
             n_terms: 0,
             ids: Vec::new(),
@@ -184,16 +210,20 @@ impl Tokens {
             return;
         }
         if text.len() > PIECE_BYTES_MAX {
-            self.split(text, |tokens, term, id| {
-                tokens.take_term(term);
-                tokens.ids.extend(id);
+            self.split(text, |tokens, word| {
+                if tokens.met.is_new(tokens.hasher.hash_one(word), tokens.bundle) {
+                    let (term, id) = tokens.number_of_word(word);
+                    tokens.take_term(term);
+                    tokens.ids.extend(id);
+                }
             });
             return;
         }
         let key = self.hasher.hash_one(text);
         if !self.pieces.contains_key(&key) {
             let (first_term, first_id) = (self.piece_terms.len() as u32, self.piece_ids.len() as u32);
-            self.split(text, |tokens, term, id| {
+            self.split(text, |tokens, word| {
+                let (term, id) = tokens.number_of_word(word);
                 tokens.piece_terms.push(term);
                 tokens.piece_ids.extend(id);
             });
@@ -212,8 +242,8 @@ impl Tokens {
         self.ids.extend_from_slice(&self.piece_ids[ids.start as usize..ids.end as usize]);
     }
 
-    /// Each word of a text, by the number of its term, and the hash of an id; no more than a bundle may have.
-    fn split(&mut self, text: &str, mut each: impl FnMut(&mut Tokens, u32, Option<u32>)) {
+    /// Each word of a text; no more than a bundle may have.
+    fn split(&mut self, text: &str, mut each: impl FnMut(&mut Tokens, &str)) {
         let mut lower = std::mem::take(&mut self.lower);
         lower.clear();
         lower.push_str(text);
@@ -223,14 +253,19 @@ impl Tokens {
             if self.is_full() {
                 break;
             }
-            let id = is_id(&word).then(|| word_id(&word));
-            let term = self.number_of(|term| match id {
-                Some(_) => id_beginning(term, word.as_bytes()),
-                None => word_term(term, &word),
-            });
-            each(self, term, id);
+            each(self, &word);
         }
         self.lower = lower;
+    }
+
+    /// The number of a word's term, and the hash of an id.
+    fn number_of_word(&mut self, word: &str) -> (u32, Option<u32>) {
+        let id = is_id(word).then(|| word_id(word));
+        let term = self.number_of(|term| match id {
+            Some(_) => id_beginning(term, word.as_bytes()),
+            None => word_term(term, word),
+        });
+        (term, id)
     }
 
     fn number_of(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> u32 {

@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::Offset;
 use store::Timestamp;
 
 use super::partition::{State, Topic};
-use super::{ANSWER_WITHIN, Observer, SURVEY_AGAIN};
+use super::{ANSWER_WITHIN, Observer, SURVEY_AGAIN, answer_within};
 use crate::source::from::From;
 use crate::source::kafka::admin;
 use crate::source::kafka::client::Hearing;
@@ -93,7 +93,8 @@ impl Observer {
         if list.count() == 0 {
             return HashMap::new();
         }
-        let Ok(found) = consumer.offsets_for_times(list, ANSWER_WITHIN) else { return HashMap::new() };
+        let patience = answer_within(list.count());
+        let Ok(found) = consumer.offsets_for_times(list, patience) else { return HashMap::new() };
         let mut offsets = HashMap::new();
         for element in found.elements() {
             let key = (element.topic().to_owned(), element.partition());
@@ -154,7 +155,8 @@ pub(in crate::source::kafka) fn bounds(
         if list.count() == 0 {
             return Ok(HashMap::new());
         }
-        let found = consumer.offsets_for_times(list, ANSWER_WITHIN)?;
+        let patience = answer_within(list.count());
+        let found = consumer.offsets_for_times(list, patience)?;
         let known = found.elements().into_iter().filter_map(|element| match (element.error(), element.offset()) {
             (Ok(()), Offset::Offset(offset)) => Some(((element.topic().to_owned(), element.partition()), offset)),
             _ => None,

@@ -15,7 +15,7 @@ use store::{Checkpoint, Gap, Timestamp};
 use super::ask::{self, AllBounds};
 use super::partition::{Partition, State, Topic};
 use super::undecided::Undecided;
-use super::{ANSWER_WITHIN, Observer, SURVEY_AGAIN, SURVEY_EVERY, Stopped};
+use super::{Observer, SURVEY_AGAIN, SURVEY_EVERY, Stopped, answer_within};
 use crate::source::from::From;
 use crate::source::kafka::client::{Hearing, Trouble, advice, advice_on_delay, advice_on_silence};
 use crate::source::kafka::place::{self, Place};
@@ -41,12 +41,13 @@ impl Observer {
         if !self.surveyed {
             self.hear(consumer)?;
         }
-        let listed = match consumer.fetch_metadata(None, ANSWER_WITHIN) {
+        let patience = answer_within(self.topics.values().map(|topic| topic.partitions.len()).sum());
+        let listed = match consumer.fetch_metadata(None, patience) {
             Ok(metadata) if !metadata.brokers().is_empty() => self.listed(&metadata),
             answer => {
                 self.hear(consumer)?;
                 tracing::debug!(?answer, "no metadata");
-                let reason = self.why_down(began);
+                let reason = self.why_down(began, patience);
                 self.watch.notice.down(reason);
                 self.was_down = true;
                 self.survey_at = Instant::now() + SURVEY_AGAIN;
@@ -84,13 +85,13 @@ impl Observer {
         Ok(())
     }
 
-    fn why_down(&self, began: Instant) -> String {
+    fn why_down(&self, began: Instant, waited: Duration) -> String {
         let brokers = self.watch.brokers.join(",");
         let trouble = self.hearing.trouble(began - SURVEY_EVERY * 10);
         let protocol = self.watch.client_config.get("security.protocol");
         let is_plain = protocol.is_none_or(|protocol| protocol.eq_ignore_ascii_case("plaintext"));
         if is_plain && trouble.as_ref().is_none_or(Trouble::is_silence) && self.somebody_listens() {
-            return if self.surveyed { advice_on_delay(&brokers, ANSWER_WITHIN) } else { advice_on_silence(&brokers) };
+            return if self.surveyed { advice_on_delay(&brokers, waited) } else { advice_on_silence(&brokers) };
         }
         advice(&brokers, trouble.as_ref())
     }

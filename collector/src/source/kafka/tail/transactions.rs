@@ -8,7 +8,7 @@ use store::Timestamp;
 use store::board::OpenTransaction;
 
 use super::ask::AllBounds;
-use super::{ANSWER_WITHIN, Observer};
+use super::{Observer, answer_within};
 use crate::source::kafka::admin::{self, TopicPartition};
 use crate::source::kafka::client::Hearing;
 
@@ -29,7 +29,8 @@ impl Observer {
         consumer: &BaseConsumer<Hearing>,
         listed: &BTreeMap<String, Vec<i32>>,
     ) -> Option<Ends> {
-        let ends = admin::high_watermarks(consumer.client(), listed, ANSWER_WITHIN);
+        let patience = answer_within(listed.values().map(Vec::len).sum());
+        let ends = admin::high_watermarks(consumer.client(), listed, patience);
         // A leader just moved: the next survey tells.
         ends.inspect_err(|error| tracing::debug!(%error, "no high watermarks")).ok()
     }
