@@ -11,13 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use collector::correlate::failure::own::{self, Own};
+use collector::correlate::failure::own::Own;
 use collector::decode::{Decoder, registry};
 use collector::redact::{self, Redactor};
 use collector::redrive::broker::Broker;
 use collector::{alert, otlp, redrive, source, webhook};
 use store::clock::Clock;
-use store::groups::Consumer;
 use store::redacted::Redaction;
 use store::{Board, Journal, LagSeries, SourceName, Store};
 use subtle::ConstantTimeEq;
@@ -26,6 +25,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Config;
 use crate::telemetry::{Fate, Traced};
 
 /// Threads that serve pages. They are apart from the collector's, so that a flood of spans doesn't keep a reader waiting;
@@ -37,36 +37,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Of these, how much is kept for closing the store.
 const STORE_STOP_TIMEOUT: Duration = Duration::from_millis(1_500);
-
-/// What the collector and its store are told.
-pub struct Settings<'a> {
-    /// `[store]`.
-    pub store: store::Config,
-    /// `[otlp]`.
-    pub otlp: otlp::Config,
-    /// `[[source]]`.
-    pub sources: Vec<source::Config>,
-    /// `[[redact]]`.
-    pub redact: &'a [redact::Config],
-    /// `[[convention]]`.
-    pub conventions: &'a [own::Config],
-    /// `[[consumer]]`.
-    pub consumers: &'a [Consumer],
-    /// `[registry]`.
-    pub registry: registry::Config,
-    /// `[[webhook]]`.
-    pub webhooks: Vec<webhook::Config>,
-    /// The address under which people reach the console, for links.
-    pub base: String,
-    /// `[[alert]]` and `[alerting]`.
-    pub rules: alert::Rules,
-    /// `[redrive]`.
-    pub redrive: store::redrive::Config,
-    /// `[[access]]`: who may send where others reach the OTLP ports.
-    pub access: &'a [web::Access],
-    /// What becomes of Sillage's own spans and logs, where they are sent.
-    pub telemetry: Option<&'a Fate>,
-}
 
 /// The collector at work, and the store that it fills; nobody can look at it yet.
 pub struct Collecting {
@@ -96,29 +66,14 @@ pub struct Console {
 }
 
 impl Collecting {
-    /// Opens the store, and starts what fills it.
-    pub async fn start(settings: Settings<'_>) -> anyhow::Result<Collecting> {
-        let Settings {
-            store,
-            otlp,
-            sources,
-            redact,
-            conventions,
-            consumers,
-            registry,
-            redrive,
-            webhooks,
-            rules,
-            base,
-            access,
-            telemetry,
-        } = settings;
-        let allow = allow(access)?;
-        let memory_limit_bytes = usize::try_from(store.memory_limit.0).unwrap_or(usize::MAX);
-        let redactor = Arc::new(Redactor::new(redact)?);
-        let conventions = Own::all(conventions)?;
-        let folder = store.path.clone();
-        let store = store::open(store).await?;
+    /// Opens the store, and starts what fills it; `telemetry` is what becomes of Sillage's own spans and logs, where they are sent.
+    pub async fn start(config: &Config, telemetry: Option<&Fate>) -> anyhow::Result<Collecting> {
+        let allow = allow(&config.access)?;
+        let memory_limit_bytes = usize::try_from(config.store.memory_limit.0).unwrap_or(usize::MAX);
+        let redactor = Arc::new(Redactor::new(&config.redact)?);
+        let conventions = Own::all(&config.conventions)?;
+        let folder = config.store.path.clone();
+        let store = store::open(config.store.clone()).await?;
         // After the store: its lock is on the folder now.
         let journal = Journal::open(&folder)?;
         let lags = tokio::task::spawn_blocking(move || LagSeries::open(&folder)).await??;
@@ -126,9 +81,9 @@ impl Collecting {
         // It would hold on to itself by a counter of its own.
         let lagging = Arc::downgrade(&board);
         board.measure("the course of lag", move || lagging.upgrade().map_or(0, |board| board.lags().bytes()));
-        let (is_silent, taker) = (redact.iter().any(redact::Config::drops), redactor.clone());
+        let (is_silent, taker) = (config.redact.iter().any(redact::Config::drops), redactor.clone());
         board.redacts(Redaction::new(is_silent, move |value| taker.takes_out_of(value)));
-        consumers.iter().for_each(|consumer| board.tie(consumer));
+        config.consumers.iter().for_each(|consumer| board.tie(consumer));
         let store = match telemetry {
             Some(fate) => {
                 fate.tell(&board);
@@ -138,31 +93,35 @@ impl Collecting {
         };
         let [stop_otlp, stop_sources] = [(); 2].map(|()| CancellationToken::new());
         // Before any port opens: a source that this build can't watch ends the start.
-        let setup = registry::Setup { config: registry, board: board.clone(), stop: stop_sources.clone() };
+        let setup =
+            registry::Setup { config: config.registry.clone(), board: board.clone(), stop: stop_sources.clone() };
         let (registry, asking) = registry::Registry::start(setup)?.unzip();
         let decoder = Arc::new(Decoder::new(redactor.clone(), registry).with_conventions(conventions));
         let mut brokers: BTreeMap<SourceName, Arc<dyn Broker>> = BTreeMap::new();
-        if redrive.enabled {
-            for source in &sources {
+        if config.redrive.enabled {
+            for source in &config.sources {
                 brokers.extend(source.redriver()?.map(|broker| (source.name(), broker)));
             }
         }
         let redriving = redrive::Setup {
-            config: redrive,
+            config: config.redrive.clone(),
             store: store.clone(),
             journal: journal.clone(),
             board: board.clone(),
             brokers,
             stop: stop_sources.clone(),
         };
-        let mut sources = source::start(sources, store.clone(), board.clone(), decoder, stop_sources.clone())?;
+        let mut sources =
+            source::start(config.sources.clone(), store.clone(), board.clone(), decoder, stop_sources.clone())?;
         sources.also(asking);
         let (outbox, stop) = (journal.clone(), stop_sources.clone());
-        let setup = webhook::Setup { webhooks, journal: outbox, board: board.clone(), base, stop };
+        let base = config.web.url(config.web.listen);
+        let setup =
+            webhook::Setup { webhooks: config.webhooks.clone(), journal: outbox, board: board.clone(), base, stop };
         for task in webhook::start(setup).await? {
             sources.also(Some(task));
         }
-        let rules = watch::Sender::new(rules);
+        let rules = watch::Sender::new(config.rules());
         let alerts = alert::start(alert::Setup {
             rules: rules.subscribe(),
             store: store.clone(),
@@ -176,7 +135,7 @@ impl Collecting {
             sources.also(Some(task));
         }
         let otlp = otlp::start(otlp::Setup {
-            config: otlp,
+            config: config.otlp.clone(),
             store: store.clone(),
             board: board.clone(),
             allow,
@@ -206,7 +165,8 @@ impl Collecting {
     }
 
     /// Opens the console to it. Where that fails, the collector is stopped again.
-    pub async fn open(self, web: web::Config, access: Vec<web::Access>) -> anyhow::Result<Console> {
+    pub async fn open(self, config: &Config) -> anyhow::Result<Console> {
+        let web = web::Config { redrive: config.redrive.clone(), ..config.web.clone() };
         let stop_web = CancellationToken::new();
         let web_runtime = Builder::new_multi_thread()
             .worker_threads(WEB_THREADS)
@@ -214,8 +174,14 @@ impl Collecting {
             .enable_all()
             .build()
             .context("can't start threads")?;
-        let starting =
-            web::start(web, access, self.store.clone(), self.journal.clone(), self.board.clone(), stop_web.clone());
+        let starting = web::start(
+            web,
+            config.access.clone(),
+            self.store.clone(),
+            self.journal.clone(),
+            self.board.clone(),
+            stop_web.clone(),
+        );
         let started = web_runtime.spawn(starting).await.context("the console ended while it started")?;
         match started {
             Ok(web) => Ok(Console { url: web.url.clone(), collecting: self, web, web_runtime, stop_web }),

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::cli;
 use crate::config::{self, Config, Given};
-use crate::console::{Collecting, Settings};
+use crate::console::Collecting;
 use crate::failure::Failure;
 use crate::log;
 use crate::serve::{collector_runtime, say};
@@ -76,28 +76,7 @@ async fn until_stopped(mut config: Config, demo: cli::Demo, telemetry: Option<&T
     broker.create_topics(&::demo::TOPICS, ::demo::PARTITIONS)?;
     config.sources = vec![watched(&broker)];
     let is_kept = config.named.data.then(|| config.store.path.display().to_string());
-    let rules = config.rules();
-    let Config {
-        web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, webhooks, ..
-    } = config;
-    let web = web::Config { redrive: redrive.clone(), ..web };
-    let base = web.url(web.listen);
-    let settings = Settings {
-        store,
-        otlp,
-        sources,
-        redact: &redact,
-        conventions: &conventions,
-        consumers: &consumers,
-        registry,
-        webhooks,
-        base,
-        rules,
-        redrive,
-        access: &access,
-        telemetry: telemetry.map(Telemetry::fate),
-    };
-    let collecting = Collecting::start(settings).await?;
+    let collecting = Collecting::start(&config, telemetry.map(Telemetry::fate)).await?;
     let (grpc, http) = (reachable(collecting.otlp_grpc), reachable(collecting.otlp_http));
     let opening = Shop::start(ShopConfig {
         brokers: broker.bootstrap(),
@@ -118,7 +97,7 @@ async fn until_stopped(mut config: Config, demo: cli::Demo, telemetry: Option<&T
             return Err(error.into());
         }
     };
-    let console = match collecting.open(web, access).await {
+    let console = match collecting.open(&config).await {
         Ok(console) => console,
         Err(error) => {
             shop.stop().await;

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::cli;
 use crate::config::{self, Config, Given};
-use crate::console::{Collecting, Settings};
+use crate::console::Collecting;
 use crate::failure::Failure;
 use crate::log;
 use crate::signal::{Reloads, Signals};
@@ -42,30 +42,9 @@ pub fn collector_runtime() -> anyhow::Result<Runtime> {
 async fn until_stopped(config: Config, given: Given, telemetry: Option<&Telemetry>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let mut reloads = Reloads::listen()?;
-    let rules = config.rules();
     let described: Vec<String> = config.sources.iter().map(|source| format!("{}", source.name())).collect();
     let data = config.store.path.display().to_string();
-    let Config {
-        web, access, otlp, store, sources, redact, conventions, consumers, registry, redrive, webhooks, ..
-    } = config;
-    let web = web::Config { redrive: redrive.clone(), ..web };
-    let base = web.url(web.listen);
-    let settings = Settings {
-        store,
-        otlp,
-        sources,
-        redact: &redact,
-        conventions: &conventions,
-        consumers: &consumers,
-        registry,
-        webhooks,
-        base,
-        rules,
-        redrive,
-        access: &access,
-        telemetry: telemetry.map(Telemetry::fate),
-    };
-    let starting = async { Collecting::start(settings).await?.open(web, access.clone()).await };
+    let starting = async { Collecting::start(&config, telemetry.map(Telemetry::fate)).await?.open(&config).await };
     let console = tokio::select! {
         console = starting => console?,
         // Nothing was acknowledged yet.
