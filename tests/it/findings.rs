@@ -22,7 +22,7 @@ fn an_event_that_nothing_followed_in_its_declared_time_is_a_finding_of_its_flow_
     };
     let home = Home::new(&format!(
         "{}\n[[alert]]\nname = \"unpaid\"\nkind = \"missing_reaction\"\nevent = \"OrderPlaced\"\none_of = [\"Paid\", \"Declined\"]\nwithin = \"2s\"\n\
-         [[alert]]\nname = \"something is wrong\"\nkind = \"finding\"\nfinding = \"reaction\"\n",
+         [[alert]]\nname = \"something is wrong\"\nkind = \"finding\"\nfinding = [\"reaction\"]\n",
         kafka::source(kafka, &[&orders, &payments])
     ));
     let sillage = home.serve();

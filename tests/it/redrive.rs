@@ -212,8 +212,8 @@ fn one_message_is_sent_back_as_somebody_edited_it_once_and_what_was_edited_goes_
     let orders = kafka.topic("redriven", 3);
     let dead = format!("{orders}.DLT");
     kafka.create(&dead, 1);
-    let body = json!({ "eventType": "OrderPlaced", "orderId": "order-7", "currency": "XXX" });
-    let origin = Draft { partition: Some(2), ..Draft::json("order-7", &body).header("tenant", Some(b"a")) };
+    let body = json!({ "eventType": "OrderPlaced", "orderId": "order-0", "currency": "XXX" });
+    let origin = Draft { partition: Some(0), ..Draft::json("order-0", &body).header("tenant", Some(b"a")) };
     kafka.send(&orders, &[origin]);
     kafka.send(&dead, &[Draft { partition: Some(0), ..spring(&orders, 0, "com.shop.Unknown", "") }]);
     let home = Home::new(&enabled(&kafka::source(kafka, &[&orders, &dead]), 20));
@@ -233,7 +233,7 @@ fn one_message_is_sent_back_as_somebody_edited_it_once_and_what_was_edited_goes_
     fs::write(&file, [0xff, 0xfe]).unwrap();
     fails(&home, &[&["dead-letters"], &given[..]].concat(), "is no UTF-8 text");
 
-    let value = json!({ "eventType": "OrderPlaced", "orderId": "order-7", "currency": "EUR" }).to_string();
+    let value = json!({ "eventType": "OrderPlaced", "orderId": "order-0", "currency": "EUR" }).to_string();
     fs::write(&file, &value).unwrap();
     let shown = command(&home, &given);
     assert!(shown.contains("-   \"currency\": \"XXX\"") && shown.contains("+   \"currency\": \"EUR\""), "{shown}");

@@ -13,8 +13,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use store::alert::{Kind, Rule};
-use store::engine::Sequence;
-use store::flow::finding::reaction::{GRACE, is_awaited};
+use store::engine::{PageRequest, Sequence};
+use store::flow::finding::reaction::{self, GRACE, is_awaited};
 use store::flow::{Start, assemble};
 use store::{Position, Query, Record, StoreError, Timestamp, TraceId, entry};
 
@@ -100,22 +100,23 @@ impl Follow {
 
     async fn take_in(&mut self, watched: &Watched, around: Around<'_>) -> Result<(), StoreError> {
         let latest = *around.store.generation().borrow();
-        let Some((from, since)) = self.read else {
-            self.read = Some((latest, around.now));
-            return Ok(());
-        };
         let records = Query::Kind(entry::Kind::Record);
-        let found = around.store.since(from, &records, RECORDS_PER_LOOK).await?;
         self.skipped = 0;
-        let upto = match found.entries.last() {
-            Some(last) if found.entries.len() >= RECORDS_PER_LOOK => {
-                self.skipped = latest.0.saturating_sub(last.sequence.0);
-                latest.max(last.sequence)
+        let (found, since) = match self.read {
+            Some((from, since)) => (around.store.since(from, &records, RECORDS_PER_LOOK).await?, since),
+            None => {
+                // A restart forgets what waited, and sources are read before the first look.
+                let from = Some(self.oldest_wanted(around.now));
+                let recent = records.and(Query::Time { from, to: None });
+                let page = PageRequest { limit: RECORDS_PER_LOOK, after: None };
+                (around.store.search(&recent, page).await?, around.now)
             }
-            Some(last) => latest.max(last.sequence),
-            None => latest,
         };
-        self.read = Some((upto, since));
+        let last = found.entries.iter().map(|held| held.sequence).max().unwrap_or_default();
+        if self.read.is_some() && found.entries.len() >= RECORDS_PER_LOOK {
+            self.skipped = latest.0.saturating_sub(last.0);
+        }
+        self.read = Some((latest.max(last), since));
         for record in found.entries.iter().filter_map(|held| held.entry.as_record()) {
             let Some((key, due)) = self.wants(watched, record, around.now) else { continue };
             if self.waiting.len() < WAITING_MAX || self.waiting.contains_key(&key) {
@@ -127,10 +128,14 @@ impl Follow {
         Ok(())
     }
 
+    /// What was read late, of the past before this, is nobody's alarm today.
+    fn oldest_wanted(&self, now: Timestamp) -> Timestamp {
+        now.minus(self.over).minus(self.within)
+    }
+
     /// What a record makes us put together, and when.
     fn wants(&self, watched: &Watched, record: &Record, now: Timestamp) -> Option<(Key, Timestamp)> {
-        // What was read late, of the past, is nobody's alarm today.
-        if record.time() < now.minus(self.over).minus(self.within) {
+        if record.time() < self.oldest_wanted(now) {
             return None;
         }
         let key = match record.event.trace.as_ref() {
@@ -167,7 +172,12 @@ impl Follow {
                 },
             };
             let flow = assemble(around.store, around.board, start, around.now).await?;
-            self.waiting.remove(&key);
+            let again = flow.as_ref().filter(|_| self.kind == Kind::Finding);
+            match again.and_then(|flow| reaction::next_due(flow, around.board, around.now)) {
+                // By then it may have one finding more.
+                Some(due) => self.waiting.insert(key.clone(), due),
+                None => self.waiting.remove(&key),
+            };
             self.samples.retain(|(known, _)| *known != key);
             let asked = match &key {
                 Key::Record(position) => Some(position),

@@ -1,4 +1,5 @@
 use store::alert::rule::Rule;
+use store::alert::standing::{Alerts, RuleStatus};
 use store::board::{SourceState, SourceStatus};
 use store::dead_letters::Dismissals;
 use store::fixture::{at, group, record, span};
@@ -222,6 +223,31 @@ async fn an_event_that_nothing_followed_in_time_is_found_and_one_that_something_
     assert_eq!(readings.found[0].says, "2 OrderPlaced on orders (main) without Paid or Declined within 1m");
     let later = given.read(&mut watched, 110.0 + 901.0).await;
     assert_eq!((later.found, later.blind), (Vec::new(), Blind::Nowhere), "it is of the past now");
+}
+
+#[tokio::test]
+async fn what_came_before_the_first_look_is_followed_too_but_for_what_is_long_past() {
+    let of_the_past = placed(1, 1, 1.0).entry();
+    let given = Given::holding(vec![of_the_past, placed(2, 2, 2_000.0).entry()]).await;
+    let mut watched = watched(r#""kind": "missing_reaction", "event": "Order*", "one_of": ["Paid"], "within": "60s""#);
+    given.read(&mut watched, 2_010.0).await;
+    let readings = given.read(&mut watched, 2_080.0).await;
+    assert_eq!(readings.found[0].says, "1 OrderPlaced on orders (main) without Paid within 1m");
+}
+
+#[tokio::test]
+async fn a_reaction_that_is_due_later_is_still_found_missing_by_whoever_asks_for_findings() {
+    let given = Given::holding(vec![placed(1, 1, 1.0).entry()]).await;
+    let rule = watched(r#""kind": "missing_reaction", "event": "Order*", "one_of": ["Paid"], "within": "10m""#).rule;
+    let (took, looked_at) = (Duration::ZERO, None);
+    let status = RuleStatus { rule, is_default: false, subjects: 0, left_out: 0, problem: None, looked_at, took };
+    given.board.post_alerts(Alerts { rules: vec![status], ..Alerts::default() });
+    let mut watched = watched(r#""kind": "finding", "finding": ["reaction"]"#);
+    for seconds in [2.0, 40.0, 600.0] {
+        assert_eq!(given.read(&mut watched, seconds).await.found, [], "{seconds}");
+    }
+    let readings = given.read(&mut watched, 610.0).await;
+    assert_eq!(readings.found[0].says, "1 finding of kind reaction on orders (main)");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::originals;
+use crate::alert::standing::Alerts;
 use crate::alert::{Kind, Rule};
 use crate::board::{Board, SourceState};
 use crate::flow::{Finding, Flow};
@@ -40,17 +41,35 @@ pub fn is_missing(rule: &Rule, flow: &Flow, awaited: &Record) -> bool {
 /// What is missing in a flow, by the rules in force.
 pub(super) fn missing(flow: &Flow, board: &Board, now: Timestamp) -> Vec<Finding> {
     let alerts = board.alerts();
-    let mut rules =
-        alerts.rules.iter().map(|status| &status.rule).filter(|rule| rule.kind == Kind::MissingReaction).peekable();
+    let mut rules = rules(&alerts).peekable();
     if rules.peek().is_none() || !all_is_read(board) {
         return Vec::new();
     }
     let found = rules.flat_map(|rule| {
-        let due = move |record: &&Record| record.time().max(record.received_at).plus(within(rule)).plus(GRACE) <= now;
-        let awaited = originals(flow).filter(|record| is_awaited(rule, record)).filter(due);
-        awaited.filter(|record| is_missing(rule, flow, record)).map(|record| finding(rule, flow, record))
+        let overdue = awaited(rule, flow).filter(move |record| due(rule, record) <= now);
+        overdue.filter(|record| is_missing(rule, flow, record)).map(|record| finding(rule, flow, record))
     });
     found.collect()
+}
+
+/// When something more may be missing in a flow: the next time by which a rule in force wants an event of it to be followed.
+pub fn next_due(flow: &Flow, board: &Board, now: Timestamp) -> Option<Timestamp> {
+    let alerts = board.alerts();
+    let all = rules(&alerts).flat_map(|rule| awaited(rule, flow).map(move |record| due(rule, record)));
+    all.filter(|due| *due > now).min()
+}
+
+fn rules(alerts: &Alerts) -> impl Iterator<Item = &Rule> {
+    alerts.rules.iter().map(|status| &status.rule).filter(|rule| rule.kind == Kind::MissingReaction)
+}
+
+fn awaited<'a>(rule: &'a Rule, flow: &'a Flow) -> impl Iterator<Item = &'a Record> {
+    originals(flow).filter(|record| is_awaited(rule, record))
+}
+
+/// From when on it counts that nothing followed.
+fn due(rule: &Rule, record: &Record) -> Timestamp {
+    record.time().max(record.received_at).plus(within(rule)).plus(GRACE)
 }
 
 fn finding(rule: &Rule, flow: &Flow, awaited: &Record) -> Finding {
@@ -101,7 +120,7 @@ fn event_type(record: &Record) -> &str {
 mod tests {
     use super::*;
     use crate::Store;
-    use crate::alert::standing::{Alerts, RuleStatus};
+    use crate::alert::standing::RuleStatus;
     use crate::board::SourceStatus;
     use crate::checkpoint::Checkpoint;
     use crate::entry::Entry;
