@@ -45,7 +45,7 @@ fn an_event_that_nothing_followed_in_its_declared_time_is_a_finding_of_its_flow_
         let firing = all["alerts"].as_array()?.iter().filter(|alert| alert["state"] == "firing").count();
         (firing == 2).then_some(())
     });
-    let page = sillage.get(&format!("/flow/{}", "a2".repeat(16))).text();
+    let page = sillage.get(&format!("/flow/{}?tab=findings", "a2".repeat(16))).text();
     assert!(page.contains("no Paid or Declined followed within 2s"));
     drop(sillage);
 }
