@@ -26,7 +26,7 @@ use crate::entry::Kind;
 use crate::time::Timestamp;
 
 pub use backlog::Backlog;
-pub use fields::BODY_PARSED_BYTES_MAX;
+pub use fields::{BODY_PARSED_BYTES_MAX, FieldValues};
 pub use goto::{Goto, goto};
 pub use matches::Whole;
 pub use parse::{QueryError, duration};

@@ -6,6 +6,8 @@ mod span; // a span or a log
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::write::Message;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Held;
@@ -28,7 +30,7 @@ pub struct BlockWriter {
 #[derive(Debug)]
 struct Shared<T> {
     /// By address. Each is held in `met`, or is equal to one that is, and the caller's entries outlive the block.
-    numbers: HashMap<usize, u32>,
+    numbers: HashMap<usize, u32, RandomState>,
     met: Vec<Arc<T>>,
 }
 
@@ -98,7 +100,7 @@ impl BlockWriter {
 
 impl<T> Default for Shared<T> {
     fn default() -> Shared<T> {
-        Shared { numbers: HashMap::new(), met: Vec::new() }
+        Shared { numbers: HashMap::default(), met: Vec::new() }
     }
 }
 

@@ -10,6 +10,8 @@ mod stored; // columns as bytes
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::hash::hash;
 use crate::engine::Held;
 use crate::entry::Entry;
@@ -45,7 +47,7 @@ struct FieldColumn {
     /// Each entry's list.
     numbers: Vec<u32>,
     /// Where lists with a given hash are in `lists`; only used while columns grow.
-    known: HashMap<u64, Vec<u32>>,
+    known: HashMap<u64, Vec<u32>, RandomState>,
 }
 
 impl PartialEq for FieldColumn {
@@ -114,7 +116,7 @@ impl Columns {
 impl FieldColumn {
     fn in_order(&self, numbers: &[usize]) -> FieldColumn {
         let numbers = numbers.iter().map(|number| self.numbers[*number]).collect();
-        FieldColumn { lists: self.lists.clone(), numbers, known: HashMap::new() }
+        FieldColumn { lists: self.lists.clone(), numbers, known: HashMap::default() }
     }
 
     fn add(&mut self, field: &Field, entry: &Entry) {
@@ -123,14 +125,17 @@ impl FieldColumn {
             values.sort_unstable();
             values.dedup();
         }
-        let key = key(&values);
-        let same = self.known.entry(key).or_default();
-        let known = same.iter().copied().find(|number| self.lists[*number as usize] == values);
-        let number = known.unwrap_or_else(|| {
-            let number = self.lists.len() as u32;
-            self.lists.push(values.into_iter().map(std::borrow::Cow::into_owned).collect());
-            same.push(number);
-            number
+        // Neighbours are alike.
+        let last = self.numbers.last().copied().filter(|last| self.lists[*last as usize] == *values);
+        let number = last.unwrap_or_else(|| {
+            let same = self.known.entry(key(&values)).or_default();
+            let known = same.iter().copied().find(|number| self.lists[*number as usize] == *values);
+            known.unwrap_or_else(|| {
+                let number = self.lists.len() as u32;
+                self.lists.push(values.into_iter().map(std::borrow::Cow::into_owned).collect());
+                same.push(number);
+                number
+            })
         });
         self.numbers.push(number);
     }

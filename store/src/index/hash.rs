@@ -79,7 +79,15 @@ impl IdentityKey {
 /// The term under which a segment keeps a knot. A span's knot is kept under its trace: whoever looks for a span
 /// finds the few entries of its trace and looks at those, and the index has a tenth of the terms.
 pub fn knot_term(tie: Tie, knot: &Knot) -> u32 {
-    let mut bytes = Vec::with_capacity(64);
+    knot_term_in(&mut Vec::with_capacity(KNOT_BYTES_USUAL), tie, knot)
+}
+
+/// How many bytes are hashed of most knots at the most.
+const KNOT_BYTES_USUAL: usize = 64;
+
+/// The same, put together in a buffer that was used before.
+fn knot_term_in(bytes: &mut Vec<u8>, tie: Tie, knot: &Knot) -> u32 {
+    bytes.clear();
     bytes.push(match tie {
         Tie::Is => 1,
         Tie::Refers => 2,
@@ -91,8 +99,8 @@ pub fn knot_term(tie: Tie, knot: &Knot) -> u32 {
         }
         Knot::Position(channel, at) => {
             bytes.push(2);
-            text(&mut bytes, channel.as_str());
-            place(&mut bytes, at);
+            text(bytes, channel.as_str());
+            place(bytes, at);
         }
         Knot::Event(id) => {
             bytes.push(3);
@@ -103,12 +111,13 @@ pub fn knot_term(tie: Tie, knot: &Knot) -> u32 {
             bytes.extend_from_slice(id.as_bytes());
         }
     }
-    (hash(3, &bytes) >> 32) as u32
+    (hash(3, bytes) >> 32) as u32
 }
 
 /// The terms of all knots of an entry, each once.
 pub fn knot_terms(entry: &Entry) -> Box<[u32]> {
-    let mut terms: Vec<u32> = entry.knots().iter().map(|(tie, knot)| knot_term(*tie, knot)).collect();
+    let mut bytes = Vec::with_capacity(KNOT_BYTES_USUAL);
+    let mut terms: Vec<u32> = entry.knots().iter().map(|(tie, knot)| knot_term_in(&mut bytes, *tie, knot)).collect();
     terms.sort_unstable();
     terms.dedup();
     terms.into_boxed_slice()

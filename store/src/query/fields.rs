@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value as Json;
+use smallvec::SmallVec;
 
 use super::Field;
 use crate::entry::Entry;
@@ -40,12 +41,15 @@ pub(super) const NAMED: [(&str, Field); 19] = [
     ("kind", Field::Kind),
 ];
 
+/// The values of one field. Nearly all entries have one or none, and an allocation would cost more than telling it.
+pub type FieldValues<'a> = SmallVec<[Cow<'a, str>; 2]>;
+
 impl Field {
     /// All values that an entry has for this field, in the order met; none where it has none. What the index keeps for the field.
     ///
     /// Ids in hexadecimal digits, kinds, states and roles come in lower case: see [`Field::fold`]. [`Field::Age`] has no values.
-    pub fn values<'a>(&self, entry: &'a Entry) -> Vec<Cow<'a, str>> {
-        let mut values = Values { field: self, found: Vec::new() };
+    pub fn values<'a>(&self, entry: &'a Entry) -> FieldValues<'a> {
+        let mut values = Values { field: self, found: FieldValues::new() };
         match self {
             Field::Kind => values.add(entry.kind().as_str()),
             Field::Trace => {
@@ -130,7 +134,7 @@ const HEX_ID_DIGITS_MIN: usize = 16;
 
 struct Values<'a, 'f> {
     field: &'f Field,
-    found: Vec<Cow<'a, str>>,
+    found: FieldValues<'a>,
 }
 
 impl<'a> Values<'a, '_> {
@@ -285,7 +289,7 @@ fn parsed(body: &[u8]) -> Option<Json> {
 
 /// Follows a dotted path through objects, and through every item of a list on the way. A name that itself has dots is met too.
 /// Bounded by the length of the path, which is bounded by that of a query, and by the size of the body.
-fn at_path(json: &Json, path: &str, found: &mut Vec<Cow<'_, str>>) {
+fn at_path(json: &Json, path: &str, found: &mut FieldValues<'_>) {
     match json {
         Json::Array(items) => {
             for item in items {
@@ -306,7 +310,7 @@ fn at_path(json: &Json, path: &str, found: &mut Vec<Cow<'_, str>>) {
     }
 }
 
-fn leaves(value: &Json, found: &mut Vec<Cow<'_, str>>) {
+fn leaves(value: &Json, found: &mut FieldValues<'_>) {
     match value {
         Json::String(text) => found.push(Cow::Owned(text.clone())),
         Json::Array(items) => {

@@ -16,7 +16,7 @@ pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 ///
 /// Of a binary body: its runs of at least [`PRINTABLE_RUN_MIN`] printable ASCII characters, as strings(1) finds them.
 pub fn text(entry: &Entry) -> Vec<Cow<'_, str>> {
-    let mut pieces = Pieces { found: Vec::new(), left: TEXT_BYTES_MAX };
+    let mut pieces = Pieces { found: Vec::with_capacity(PIECES_USUAL), left: TEXT_BYTES_MAX };
     match entry {
         Entry::Record(record) => of_record(record, &mut pieces),
         Entry::Span(span) => of_span(span, &mut pieces),
@@ -24,6 +24,9 @@ pub fn text(entry: &Entry) -> Vec<Cow<'_, str>> {
     }
     pieces.found
 }
+
+/// How many pieces most entries have at the most: a span of twenty attributes with as many of its resource.
+const PIECES_USUAL: usize = 96;
 
 /// Shorter runs in binary data are chance, not text.
 const PRINTABLE_RUN_MIN: usize = 4;

@@ -28,6 +28,9 @@ impl<'a> Iterator for Words<'a> {
 
     fn next(&mut self) -> Option<Cow<'a, str>> {
         loop {
+            if let Some(word) = self.plain() {
+                return Some(cut(Cow::Borrowed(word)));
+            }
             let start = run_of(self.rest, Class::Apart, |c| !c.is_alphanumeric());
             let rest = &self.rest[start..];
             if rest.is_empty() {
@@ -48,12 +51,31 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
+impl<'a> Words<'a> {
+    /// The next word where it is plain ASCII in lower case between bytes that are apart, as nearly all are; else nothing is taken.
+    fn plain(&mut self) -> Option<&'a str> {
+        let bytes = self.rest.as_bytes();
+        let start = while_of(bytes, Class::Apart);
+        let end = start + while_of(&bytes[start..], Class::Plain);
+        let ends = bytes.get(end).is_none_or(|byte| CLASSES[usize::from(*byte)] == Class::Apart);
+        if start == end || !ends || (end - start == UUID_FIRST_BYTES && is_uuid_at_start(&self.rest[start..])) {
+            return None;
+        }
+        let word = &self.rest[start..end];
+        self.rest = &self.rest[end..];
+        Some(word)
+    }
+}
+
 const UUID_BYTES: usize = 36;
+
+/// How many digits a UUID has before its first dash.
+const UUID_FIRST_BYTES: usize = 8;
 
 /// Whether the text begins with a UUID that ends where a word ends.
 fn is_uuid_at_start(text: &str) -> bool {
     let Some(uuid) = text.as_bytes().get(..UUID_BYTES) else { return false };
-    if uuid[8] != b'-' {
+    if uuid[UUID_FIRST_BYTES] != b'-' {
         return false;
     }
     let shaped = uuid.iter().enumerate().all(|(at, byte)| match at {

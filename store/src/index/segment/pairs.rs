@@ -12,14 +12,18 @@
 const BUCKET_PAIRS: usize = 48;
 
 /// Writes a table.
-pub fn write(mut pairs: Vec<(u32, u32)>) -> Vec<u8> {
+pub fn write(pairs: Vec<(u32, u32)>) -> Vec<u8> {
+    // One number sorts quicker than two.
+    let mut pairs: Vec<u64> =
+        pairs.into_iter().map(|(hash, bundle)| u64::from(hash) << 32 | u64::from(bundle)).collect();
     pairs.sort_unstable();
     pairs.dedup();
     let n_buckets = pairs.len().div_ceil(BUCKET_PAIRS).max(1) as u32;
     let mut buckets = Vec::with_capacity(pairs.len() * 5);
     let mut begins = Vec::with_capacity(n_buckets as usize + 1);
     let mut before = 0;
-    for (hash, bundle) in pairs {
+    for pair in pairs {
+        let (hash, bundle) = ((pair >> 32) as u32, pair as u32);
         let bucket = bucket_of(hash, n_buckets);
         while begins.len() <= bucket {
             begins.push(buckets.len() as u32);

@@ -3,7 +3,6 @@
 //! Entries repeat most of what they say: names of attributes, addresses, topics, versions. So every distinct short piece of text is split into
 //! words once for the whole segment, and looked at once for each bundle.
 
-use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::ops::Range;
 
@@ -19,14 +18,16 @@ use crate::value::{Attributes, Value};
 #[derive(Debug)]
 pub struct Tokens {
     postings: Postings,
-    /// The pieces of text that were split already, by hash; two that share one would lack each other's terms, which with 64 bits
-    /// that nobody can foretell and [`PIECES_MAX`] of them doesn't happen.
-    pieces: HashMap<u64, Piece, RandomState>,
+    /// The words and the short pieces of text that were met lately, each at the place that its hash gives. They go by their hashes alone:
+    /// two that share one would lack each other's terms, which with 64 bits that nobody can foretell doesn't happen.
+    words: Box<[Word; WORDS]>,
+    pieces: Box<[Piece; PIECES]>,
     /// What the pieces have.
     piece_terms: Vec<u32>,
     piece_ids: Vec<u32>,
     hasher: RandomState,
-    met: Met,
+    /// What the last entry said of each of the fields, and its term.
+    last_said: [Option<(String, u32)>; FIELDS.len()],
     /// The bundle that is being put together, counted from 1, how many plain terms it has, and its ids.
     bundle: u32,
     n_terms: usize,
@@ -36,54 +37,47 @@ pub struct Tokens {
     lower: String,
 }
 
+/// A word, by what stands for it in this segment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Word {
+    hash: u64,
+    /// The last bundle that has it; none at 0.
+    bundle: u32,
+    term: u32,
+    id: Option<u32>,
+}
+
 /// A piece of text, by what its words are.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 struct Piece {
+    hash: u64,
+    /// The last bundle that has it; none at 0.
+    bundle: u32,
     terms: Range<u32>,
     ids: Range<u32>,
-    /// The last bundle that has it.
-    bundle: u32,
 }
 
-/// The words of long pieces that were met lately, by hash, each with the last bundle that has it: a list in a body names the same fields
-/// for each of its items. Like [`Tokens::pieces`] it goes by hashes alone.
-#[derive(Debug)]
-struct Met(Box<[(u64, u32); MET]>);
+/// How many words and pieces are remembered: few enough to stay in the processor's own memory, and many times as many as are met again and
+/// again. Most of the others are ids, which are met once.
+const WORDS: usize = 2_048;
+const PIECES: usize = 2_048;
 
-/// How many words are remembered so, each at the place that its hash gives: few enough to stay in the processor's own memory.
-const MET: usize = 1_024;
+/// How many words the remembered pieces may have, those that were met since included; with more, all are forgotten and split again.
+const PIECE_WORDS_MAX: usize = 1 << 17;
 
-impl Default for Met {
-    fn default() -> Met {
-        Met(Box::new([(0, 0); MET]))
-    }
-}
-
-impl Met {
-    /// Whether a bundle may lack this word yet; from now on it doesn't.
-    fn is_new(&mut self, hash: u64, bundle: u32) -> bool {
-        let place = &mut self.0[hash as usize % MET];
-        let is_new = *place != (hash, bundle);
-        *place = (hash, bundle);
-        is_new
-    }
-}
-
-/// How many split pieces are remembered; with more, all are forgotten and split again. Ids are pieces too, and never met again.
-const PIECES_MAX: usize = 1 << 18;
-
-/// Longer pieces are bodies and stack traces: few are met again, and remembering them would take more memory than the terms.
+/// Longer pieces are bodies and stack traces: few are met again.
 const PIECE_BYTES_MAX: usize = 256;
 
 impl Default for Tokens {
     fn default() -> Tokens {
         Tokens {
             postings: Postings::default(),
-            pieces: HashMap::default(),
+            words: Box::new([Word::default(); WORDS]),
+            pieces: Box::new(std::array::from_fn(|_| Piece::default())),
             piece_terms: Vec::new(),
             piece_ids: Vec::new(),
             hasher: RandomState::default(),
-            met: Met::default(),
+            last_said: Default::default(),
             bundle: 1,
             n_terms: 0,
             ids: Vec::new(),
@@ -99,10 +93,10 @@ impl Tokens {
         if self.is_full() {
             return;
         }
-        for (number, field, has_few_values) in &FIELDS {
+        for (place, (number, field, has_few_values)) in FIELDS.iter().enumerate() {
             for value in field.values(entry) {
                 if *has_few_values {
-                    let term = self.number_of(|term| field_term(term, *number, &value));
+                    let term = self.term_of_field(place, *number, &value);
                     self.take_term(term);
                 } else {
                     self.ids.push(field_id(*number, &value));
@@ -128,8 +122,8 @@ impl Tokens {
         }
         self.bundle += 1;
         self.n_terms = 0;
-        if self.pieces.len() > PIECES_MAX {
-            self.pieces.clear();
+        if self.piece_terms.len() > PIECE_WORDS_MAX {
+            self.pieces.fill(Piece::default());
             self.piece_terms.clear();
             self.piece_ids.clear();
         }
@@ -210,40 +204,34 @@ impl Tokens {
             return;
         }
         if text.len() > PIECE_BYTES_MAX {
-            self.split(text, |tokens, word| {
-                if tokens.met.is_new(tokens.hasher.hash_one(word), tokens.bundle) {
-                    let (term, id) = tokens.number_of_word(word);
-                    tokens.take_term(term);
-                    tokens.ids.extend(id);
-                }
-            });
+            self.split(text, Tokens::take_word);
             return;
         }
-        let key = self.hasher.hash_one(text);
-        if !self.pieces.contains_key(&key) {
+        let hash = self.hasher.hash_one(text);
+        let place = hash as usize % PIECES;
+        if self.pieces[place].hash != hash {
             let (first_term, first_id) = (self.piece_terms.len() as u32, self.piece_ids.len() as u32);
             self.split(text, |tokens, word| {
-                let (term, id) = tokens.number_of_word(word);
+                let Word { term, id, .. } = tokens.words[word];
                 tokens.piece_terms.push(term);
                 tokens.piece_ids.extend(id);
             });
-            let terms = first_term..self.piece_terms.len() as u32;
-            self.pieces.insert(key, Piece { terms, ids: first_id..self.piece_ids.len() as u32, bundle: 0 });
+            let (last_term, last_id) = (self.piece_terms.len() as u32, self.piece_ids.len() as u32);
+            self.pieces[place] = Piece { hash, bundle: 0, terms: first_term..last_term, ids: first_id..last_id };
         }
-        let Some(piece) = self.pieces.get_mut(&key) else { return };
-        if piece.bundle == self.bundle {
+        let piece = &mut self.pieces[place];
+        if std::mem::replace(&mut piece.bundle, self.bundle) == self.bundle {
             return;
         }
-        piece.bundle = self.bundle;
         let (terms, ids) = (piece.terms.clone(), piece.ids.clone());
-        for place in terms {
-            self.take_term(self.piece_terms[place as usize]);
+        for term in terms {
+            self.take_term(self.piece_terms[term as usize]);
         }
         self.ids.extend_from_slice(&self.piece_ids[ids.start as usize..ids.end as usize]);
     }
 
-    /// Each word of a text; no more than a bundle may have.
-    fn split(&mut self, text: &str, mut each: impl FnMut(&mut Tokens, &str)) {
+    /// Each word of a text, by its place in [`Tokens::words`]; no more than a bundle may have.
+    fn split(&mut self, text: &str, mut each: impl FnMut(&mut Tokens, usize)) {
         let mut lower = std::mem::take(&mut self.lower);
         lower.clear();
         lower.push_str(text);
@@ -253,19 +241,49 @@ impl Tokens {
             if self.is_full() {
                 break;
             }
-            each(self, &word);
+            let place = self.place_of(&word);
+            each(self, place);
         }
         self.lower = lower;
     }
 
-    /// The number of a word's term, and the hash of an id.
-    fn number_of_word(&mut self, word: &str) -> (u32, Option<u32>) {
-        let id = is_id(word).then(|| word_id(word));
-        let term = self.number_of(|term| match id {
-            Some(_) => id_beginning(term, word.as_bytes()),
-            None => word_term(term, word),
-        });
-        (term, id)
+    /// Where a word stands in [`Tokens::words`]; it is put there where it isn't yet.
+    fn place_of(&mut self, word: &str) -> usize {
+        let hash = self.hasher.hash_one(word);
+        let place = hash as usize % WORDS;
+        if self.words[place].hash != hash {
+            let id = is_id(word).then(|| word_id(word));
+            let term = self.number_of(|term| match id {
+                Some(_) => id_beginning(term, word.as_bytes()),
+                None => word_term(term, word),
+            });
+            self.words[place] = Word { hash, bundle: 0, term, id };
+        }
+        place
+    }
+
+    /// The number of a field's term, which is that of the entry before for most.
+    fn term_of_field(&mut self, place: usize, number: u8, value: &str) -> u32 {
+        if let Some((last, term)) = &self.last_said[place]
+            && last == value
+        {
+            return *term;
+        }
+        let term = self.number_of(|term| field_term(term, number, value));
+        let (last, last_term) = self.last_said[place].get_or_insert_default();
+        value.clone_into(last);
+        *last_term = term;
+        term
+    }
+
+    fn take_word(&mut self, place: usize) {
+        let word = &mut self.words[place];
+        if std::mem::replace(&mut word.bundle, self.bundle) == self.bundle {
+            return;
+        }
+        let Word { term, id, .. } = *word;
+        self.ids.extend(id);
+        self.take_term(term);
     }
 
     fn number_of(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> u32 {
