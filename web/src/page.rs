@@ -23,6 +23,8 @@ pub mod live; // what is going through right now?
 
 pub mod entries; // one entry as a row
 
+pub mod head; // the head of a column that rows can be sorted by
+
 pub mod topics; // what is in the topics, who writes them, who reads them, how fast?
 
 pub mod topic; // what is in one topic?

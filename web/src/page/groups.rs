@@ -14,6 +14,7 @@ use store::groups::{GroupStatus, LagState};
 use crate::drawing::spark::{Spark, level};
 use crate::href::Href;
 use crate::page::flow::headline::Pill;
+use crate::page::head::Head;
 use crate::page::{Frame, render};
 use crate::state::AppState;
 use crate::wording;
@@ -124,15 +125,6 @@ struct Groups {
     heads: Vec<Head>,
     rows: Vec<Row>,
     left_out: usize,
-}
-
-/// The head of a column that can be sorted by.
-struct Head {
-    text: &'static str,
-    href: Href,
-    /// `ascending` or `descending` where the rows are sorted by it.
-    sorted: &'static str,
-    is_number: bool,
 }
 
 /// One group, as it is shown.

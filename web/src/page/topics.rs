@@ -1,5 +1,6 @@
 //! What is in the topics, who writes them, who reads them, how fast?
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use askama::Template;
@@ -10,6 +11,7 @@ use store::Timestamp;
 use store::topics::{self, Topic};
 
 use crate::href::Href;
+use crate::page::head::Head;
 use crate::page::{Frame, Problem, render};
 use crate::state::AppState;
 use crate::wording;
@@ -26,6 +28,54 @@ pub struct Params {
     /// Only topics whose name holds this.
     #[serde(default)]
     name: String,
+    /// What the rows are sorted by; the source where it is left out.
+    #[serde(default)]
+    sort: Sort,
+}
+
+/// What the rows are sorted by.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+enum Sort {
+    /// By source and then by name, those that nobody watches last.
+    #[default]
+    Source,
+    /// By name.
+    Topic,
+    /// Most partitions first.
+    Partitions,
+    /// Most records in the broker first.
+    Held,
+    /// Most records seen first.
+    Seen,
+    /// The quickest first.
+    Rate,
+}
+
+impl Sort {
+    /// Its name in the address; the default has none.
+    fn as_str(self) -> &'static str {
+        match self {
+            Sort::Source => "",
+            Sort::Topic => "topic",
+            Sort::Partitions => "partitions",
+            Sort::Held => "held",
+            Sort::Seen => "seen",
+            Sort::Rate => "rate",
+        }
+    }
+
+    /// Topics come by source and name, and keep that order where they are alike.
+    fn compare(self, one: &Topic, other: &Topic) -> Ordering {
+        match self {
+            Sort::Source => Ordering::Equal,
+            Sort::Topic => one.topic.cmp(&other.topic),
+            Sort::Partitions => other.partitions.cmp(&one.partitions),
+            Sort::Held => other.records.cmp(&one.records),
+            Sort::Seen => other.seen.cmp(&one.seen),
+            Sort::Rate => other.rate.total_cmp(&one.rate),
+        }
+    }
 }
 
 #[derive(Template)]
@@ -33,6 +83,8 @@ pub struct Params {
 struct Topics {
     frame: Frame,
     name: String,
+    sorted_by: &'static str,
+    heads: Vec<Head>,
     rows: Vec<Row>,
     left_out: usize,
     at_least: bool,
@@ -59,15 +111,29 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let found = topics::list(&*state.store, &state.board, WINDOW, Timestamp::now()).await?;
     let wanted = params.name.to_lowercase();
-    let mut rows: Vec<Row> = found
-        .topics
-        .into_iter()
-        .filter(|topic| topic.topic.to_lowercase().contains(&wanted))
-        .map(|topic| row(topic, &frame))
-        .collect();
-    let left_out = rows.len().saturating_sub(ROWS_MAX);
-    rows.truncate(ROWS_MAX);
-    Ok(render(&Topics { frame, name: params.name, rows, left_out, at_least: found.at_least }))
+    let mut topics = found.topics;
+    topics.retain(|topic| topic.topic.to_lowercase().contains(&wanted));
+    topics.sort_by(|one, other| params.sort.compare(one, other));
+    let left_out = topics.len().saturating_sub(ROWS_MAX);
+    topics.truncate(ROWS_MAX);
+    let rows = topics.into_iter().map(|topic| row(topic, &frame)).collect();
+    let here = frame.links.topics().with("name", &params.name);
+    let head = |text, sort: Sort, order, is_number| Head {
+        text,
+        href: here.clone().with("sort", sort.as_str()),
+        sorted: if params.sort == sort { order } else { "" },
+        is_number,
+    };
+    let heads = vec![
+        head("Topic", Sort::Topic, "ascending", false),
+        head("Source", Sort::Source, "ascending", false),
+        head("Partitions", Sort::Partitions, "descending", true),
+        head("In the broker", Sort::Held, "descending", true),
+        head("Seen", Sort::Seen, "descending", true),
+        head("Rate", Sort::Rate, "descending", true),
+    ];
+    let (name, sorted_by, at_least) = (params.name, params.sort.as_str(), found.at_least);
+    Ok(render(&Topics { frame, name, sorted_by, heads, rows, left_out, at_least }))
 }
 
 fn row(topic: Topic, frame: &Frame) -> Row {
@@ -89,7 +155,7 @@ mod tests {
     use std::sync::Arc;
 
     use store::memory::Memory;
-    use store::{Checkpoint, Store, fixture};
+    use store::{Checkpoint, Entry, Store, fixture};
 
     use crate::given::{Console, empty};
 
@@ -109,6 +175,28 @@ mod tests {
         assert!(!page.body.contains("<b>"));
         console.page("/topics?name=PAY").await.shows("payments").hides("orders");
         console.page("/topics?name=nothing").await.shows("No topic");
+    }
+
+    #[tokio::test]
+    async fn the_busiest_come_first_for_whoever_asks_and_a_filter_keeps_the_order() {
+        let store = Memory::new();
+        let now = store::Timestamp::now().nanos_since(fixture::START) as f64 / 1e9;
+        let of = |topic: &str, many: i64| -> Vec<Entry> {
+            (0..many).map(|offset| fixture::record(topic, 0, offset).at(now - 5.0).entry()).collect()
+        };
+        let entries = [of("aisles", 1), of("baskets", 3), of("carts", 2)].concat();
+        store.append(entries, Checkpoint::none("main".into())).await.unwrap();
+        let console = Console::over(Arc::new(store));
+        let order = |body: &str| {
+            let mut names = ["aisles", "baskets", "carts"].map(|name| (body.find(&format!("<code>{name}")), name));
+            names.sort_unstable();
+            names.map(|(_, name)| name)
+        };
+        let page = console.page("/topics").await;
+        assert_eq!(order(&page.body), ["aisles", "baskets", "carts"]);
+        let page = console.page("/topics?sort=seen&name=a").await;
+        assert_eq!(order(&page.body), ["baskets", "carts", "aisles"]);
+        assert!(page.body.contains("name=\"sort\" value=\"seen\"") && page.body.contains("sort=rate"), "{}", page.body);
     }
 
     #[tokio::test]
