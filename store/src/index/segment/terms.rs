@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use prost::Message;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
@@ -51,19 +51,15 @@ struct Inner {
 
 /// The whole file, of so many bundles with these terms.
 pub fn write(postings: &Postings, n_bundles: u32) -> tantivy::Result<Vec<u8>> {
-    let mut schema = Schema::builder();
-    let field = schema.add_bytes_field(FIELD, BytesOptions::default().set_indexed());
     let directory = RamDirectory::create();
-    // Without a document: it leaves the files that a reader wants besides terms and bundles.
-    let index = Index::builder()
-        .schema(schema.build())
-        .single_segment_index_writer::<TantivyDocument>(directory.clone(), BUILD_BYTES)?
-        .finalize()?;
+    let empty = empty()?;
+    for (name, bytes) in empty {
+        directory.atomic_write(name, bytes)?;
+    }
+    let index = Index::open(directory.clone())?;
+    let field = index.schema().get_field(FIELD)?;
     let mut meta = index.load_metas()?;
     let segment = only_segment(&index)?.with_max_doc(n_bundles);
-    for component in [SegmentComponent::Terms, SegmentComponent::Postings, SegmentComponent::Positions] {
-        directory.delete(&segment.relative_path(component)).map_err(internal)?;
-    }
     let mut serializer = InvertedIndexSerializer::open(&segment)?;
     let mut terms = serializer.new_field(field, 0, None)?;
     for (text, count, bundles) in postings.sorted() {
@@ -75,15 +71,44 @@ pub fn write(postings: &Postings, n_bundles: u32) -> tantivy::Result<Vec<u8>> {
     serializer.close()?;
     meta.segments = vec![segment.meta().clone()];
     directory.atomic_write(Path::new(META), &serde_json::to_vec(&meta).map_err(internal)?)?;
-    pack(&index, &directory)
+    let mut names: Vec<PathBuf> = empty.iter().map(|(name, _)| name.clone()).collect();
+    names.extend(WRITTEN.map(|component| segment.relative_path(component)));
+    pack(names, &directory)
+}
+
+/// What is written of each index by itself: its terms, and the bundles that have them.
+const WRITTEN: [SegmentComponent; 3] =
+    [SegmentComponent::Terms, SegmentComponent::Postings, SegmentComponent::Positions];
+
+/// The files of an index without a document, which a reader wants besides those of [`WRITTEN`]. They are the same for every segment,
+/// and tantivy takes megabytes of memory to make them.
+fn empty() -> tantivy::Result<&'static [(PathBuf, Vec<u8>)]> {
+    static EMPTY: OnceLock<Vec<(PathBuf, Vec<u8>)>> = OnceLock::new();
+    if let Some(files) = EMPTY.get() {
+        return Ok(files);
+    }
+    let mut schema = Schema::builder();
+    schema.add_bytes_field(FIELD, BytesOptions::default().set_indexed());
+    let directory = RamDirectory::create();
+    let index = Index::builder()
+        .schema(schema.build())
+        .single_segment_index_writer::<TantivyDocument>(directory.clone(), BUILD_BYTES)?
+        .finalize()?;
+    let segment = only_segment(&index)?;
+    let written = WRITTEN.map(|component| segment.relative_path(component));
+    let mut names = index.directory().list_managed_files();
+    names.insert(PathBuf::from(META));
+    let mut files = Vec::new();
+    for name in names.into_iter().filter(|name| !written.contains(name)) {
+        let bytes = directory.open_read(&name)?.read_bytes()?.to_vec();
+        files.push((name, bytes));
+    }
+    Ok(EMPTY.get_or_init(|| files))
 }
 
 /// All files in one, and a table of them.
-fn pack(index: &Index, directory: &RamDirectory) -> tantivy::Result<Vec<u8>> {
-    let mut names: Vec<PathBuf> = index.directory().list_managed_files().into_iter().collect();
-    names.push(PathBuf::from(META));
+fn pack(mut names: Vec<PathBuf>, directory: &RamDirectory) -> tantivy::Result<Vec<u8>> {
     names.sort_unstable();
-    names.dedup();
     let mut bytes = Vec::new();
     let mut contents = Contents::default();
     for name in names {
