@@ -1,7 +1,7 @@
 //! The terms of entries that stand together in a bundle, gathered for one segment.
 //!
-//! Entries repeat most of what they say: names of attributes, addresses, topics, versions. So every distinct short piece of text is split into
-//! words once for the whole segment, and looked at once for each bundle.
+//! Entries repeat most of what they say: names of attributes, addresses, topics, versions. So a short piece of text that was met lately isn't
+//! split into words again, and is looked at once for each bundle.
 
 use std::hash::BuildHasher;
 use std::ops::Range;
